@@ -1,0 +1,447 @@
+"""The storage boundary: what a mail store promises, in the shape of go-imap's backend interface.
+
+``Backend → User → Mailbox``, plus ``Updater`` for hints. Everything above this file (the IMAP and LMTP rooms)
+speaks only to these protocols; nothing above it knows a file format. A store that obeys the promises written
+here passes ``roost.testing.backend`` and serves every command of the IMAP room.
+
+What differs from go-imap v1, and why (``docs/decisions/``):
+
+* UIDs only. Sequence numbers live in one place, the IMAP room's view of a selected mailbox.
+* Hints and facts are apart. An ``Update`` only says "look"; ``Mailbox.poll`` says what changed, from a cursor, so a
+  lost, repeated or reordered hint harms nothing.
+* Messages travel in batches of parallel columns (``MessageBatch``), not as an object each: a client that asks the
+  flags of 100,000 messages costs a few slices.
+* No call waits for a client, and none keeps a lock or a transaction while it is suspended.
+* Every changing call is atomic, and durable when it returns (flags: see ``update_messages_flags``); cancelled
+  before that, it leaves no trace.
+
+Units: dates are UTC seconds since 1970 (``int``), sizes octets, UIDs 1 … 2**32-1, modseq 1 … 2**63-1.
+"""
+
+from __future__ import annotations
+
+import enum
+from array import array
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from roost.imap.search_keys import Criteria
+from roost.storage.upload import Upload
+from roost.util.ranges import Ranges
+
+# Flags are bit masks. The low five bits are the system flags; bit KEYWORD_SHIFT + i is the i-th keyword of the
+# mailbox (its position in Snapshot.keywords, which only ever grows at its end within one UIDVALIDITY).
+SEEN, ANSWERED, FLAGGED, DELETED, DRAFT = 1, 2, 4, 8, 16
+SYSTEM_MASK = 31
+KEYWORD_SHIFT = 5
+MAX_KEYWORDS = 58  # masks fit an unsigned 63-bit column; one more answers LimitExceeded
+
+SYSTEM_FLAGS: Mapping[str, int] = {
+    "\\Seen": SEEN,
+    "\\Answered": ANSWERED,
+    "\\Flagged": FLAGGED,
+    "\\Deleted": DELETED,
+    "\\Draft": DRAFT,
+}
+
+
+class FlagsOp(enum.Enum):
+    """How ``update_messages_flags`` combines the given flags with those there."""
+
+    SET = "set"
+    ADD = "add"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """Flags as a client names them: a mask of system flags, and keywords by name (any case, no duplicates)."""
+
+    system: int = 0
+    keywords: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ConnInfo:
+    """Who is talking to us; for logs and access rules."""
+
+    service: str
+    session_id: str = ""
+    remote_ip: str = ""
+    remote_port: int = 0
+    local_ip: str = ""
+    local_port: int = 0
+    secured: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A user proved by the authentication service. ``home`` is an absolute folder; ``fields`` the userdb's extra fields."""
+
+    username: str
+    home: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What a store can do beyond the base; the IMAP room advertises only what is true here."""
+
+    condstore: bool = True
+    move: bool = True
+    special_use: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxInfo:
+    """One row of LIST. ``attributes`` are LIST attributes without the computed ones (\\Subscribed, \\HasChildren …)."""
+
+    name: str
+    id: str
+    separator: str = "/"
+    attributes: frozenset[str] = frozenset()  # \Noselect, \NonExistent, \Noinferiors and special-use (\Sent …)
+    subscribed: bool = False
+    has_children: bool = False
+
+    @property
+    def selectable(self) -> bool:
+        return not self.attributes & {"\\Noselect", "\\NonExistent"}
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxStatus:
+    """STATUS (RFC 9051 §6.3.11, 7162, 8438, 7889, 8474). Taking it changes nothing, not even who claims \\Recent."""
+
+    messages: int
+    recent: int
+    uidnext: int
+    uidvalidity: int
+    unseen: int
+    deleted: int
+    highest_modseq: int
+    size_octets: int
+    append_limit: int | None
+    mailbox_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A mailbox at the moment a view begins.
+
+    ``uids`` ascends and is only to be read below index ``count``: the store may append to the same array later (it
+    never changes or removes entries of an array it has handed out; after an expunge it makes a new one).
+    ``cursor`` is opaque to the caller and is given to the next ``poll``.
+    """
+
+    uidvalidity: int
+    uidnext: int
+    highest_modseq: int
+    uids: array[int]
+    count: int
+    first_unseen_uid: int | None
+    keywords: tuple[str, ...]
+    recent: Ranges  # UIDs this view shows as \Recent; claimed by it when select(claim_recent=True)
+    read_only: bool
+    cursor: int
+
+
+class MailboxState(enum.Enum):
+    """What became of the mailbox itself since the cursor."""
+
+    OK = "ok"
+    DELETED = "deleted"
+    UIDVALIDITY_CHANGED = "uidvalidity_changed"
+    TOO_OLD = "too_old"  # the change log no longer reaches back to the cursor: take a new Snapshot and compare
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Everything that happened since a cursor; applied to the old view it gives exactly the mailbox at ``cursor``.
+
+    ``changed_uids``, ``changed_flags``, ``changed_modseqs`` are parallel, ascending by uid, of messages that existed at
+    the old cursor and still exist. ``new`` are UIDs above the old view that are still there; ``vanished`` were in it.
+    ``uids``/``count`` as in Snapshot. ``keywords`` is the table that the masks refer to.
+    """
+
+    cursor: int
+    state: MailboxState
+    uids: array[int]
+    count: int
+    uidnext: int
+    highest_modseq: int
+    keywords: tuple[str, ...]
+    new: Ranges
+    recent: Ranges  # those of ``new`` that this view may show as \Recent
+    vanished: Ranges
+    changed_uids: Sequence[int]
+    changed_flags: Sequence[int]
+    changed_modseqs: Sequence[int]
+
+
+class Items(enum.IntFlag):
+    """Columns a FETCH wants (``MessageBatch`` names them alike)."""
+
+    FLAGS = enum.auto()
+    MODSEQ = enum.auto()
+    INTERNAL_DATE = enum.auto()
+    SAVE_DATE = enum.auto()
+    SIZE = enum.auto()
+    ENVELOPE = enum.auto()
+    BODY = enum.auto()  # the short form, without extension data
+    BODYSTRUCTURE = enum.auto()
+    EMAIL_ID = enum.auto()
+    CONTENT = enum.auto()  # the octets themselves, as ``Body`` handles
+
+
+@dataclass(frozen=True, slots=True)
+class FetchRequest:
+    """What ``list_messages`` must bring. ``header_fields``: lower-case names whose raw fields are wanted, or None."""
+
+    items: Items
+    header_fields: tuple[bytes, ...] | None = None
+    changed_since: int | None = None  # only messages with a higher modseq (RFC 7162)
+
+
+class Body(Protocol):
+    """The octets of one stored message, lines ended by CRLF as they go over the wire."""
+
+    size_octets: int
+
+    async def read(self, start: int = 0, stop: int | None = None) -> bytes:
+        """Octets ``start`` to ``stop`` (to the end when None). Raises Unavailable, Corrupt, MessagesGone."""
+        ...
+
+
+@dataclass(slots=True)
+class MessageBatch:
+    """Up to a few hundred messages as parallel columns, ascending by uid; a column not asked for is None.
+
+    ``envelopes``, ``bodies`` and ``bodystructures`` are wire-ready octets (an ENVELOPE list with its parentheses).
+    ``headers`` holds, for ``FetchRequest.header_fields``, the matching raw header fields of each message in message
+    order, each ending in CRLF, without the empty line.
+    """
+
+    uids: Sequence[int]
+    flags: Sequence[int] | None = None
+    modseqs: Sequence[int] | None = None
+    internal_dates: Sequence[int] | None = None
+    save_dates: Sequence[int] | None = None
+    sizes: Sequence[int] | None = None
+    envelopes: Sequence[bytes] | None = None
+    bodies: Sequence[bytes] | None = None
+    bodystructures: Sequence[bytes] | None = None
+    email_ids: Sequence[str] | None = None
+    headers: Sequence[bytes] | None = None
+    contents: Sequence[Body] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """One message of an APPEND or a delivery. ``internal_date`` None means now."""
+
+    upload: Upload
+    flags: Flags = Flags()
+    internal_date: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AppendResult:
+    uidvalidity: int
+    uids: Ranges
+    modseq: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreResult:
+    """``changed_*`` are parallel, ascending: messages whose flags now differ from before, with their new state.
+
+    ``modseq`` is the one number under which the whole change stands in the log (0 when nothing changed): a view passes
+    it to ``poll`` as one of its own, so that it is not told twice. ``conflicts``: UNCHANGEDSINCE failed.
+    """
+
+    modseq: int
+    changed_uids: Sequence[int]
+    changed_flags: Sequence[int]
+    conflicts: Ranges
+    missing: Ranges
+    keywords: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CopyResult:
+    """``source`` and ``dest`` have the same length and order: the n-th source uid became the n-th dest uid."""
+
+    uidvalidity: int
+    source: Ranges
+    dest: Ranges
+    modseq: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExpungeResult:
+    vanished: Ranges
+    modseq: int
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Ascending UIDs; ``highest_modseq`` among them, or 0 when the program had no MODSEQ key."""
+
+    uids: array[int]
+    highest_modseq: int = 0
+
+
+class Kind(enum.IntFlag):
+    """What an Update is about."""
+
+    NEW = 1
+    FLAGS = 2
+    EXPUNGE = 4
+    MAILBOX_LIST = 8
+    SUBSCRIPTION = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A hint: "mailbox X of user Y is now at modseq N". Empty ``mailbox_id``: every mailbox of the user."""
+
+    username: str
+    mailbox_id: str = ""
+    modseq: int = 0
+    kinds: Kind = Kind.NEW
+
+
+class Mailbox(Protocol):
+    """A cheap handle to one mailbox; valid until ``aclose``. Many handles to one mailbox may exist at once."""
+
+    id: str  # survives rename (RFC 8474)
+    name: str
+
+    async def info(self) -> MailboxInfo: ...
+
+    async def status(self) -> MailboxStatus: ...
+
+    async def check(self) -> None:
+        """Housekeeping (CHECK); may do nothing."""
+        ...
+
+    async def select(self, *, read_only: bool, claim_recent: bool) -> Snapshot:
+        """Begin a view. ``claim_recent`` takes the unclaimed \\Recent for this view alone; EXAMINE shows but never takes."""
+        ...
+
+    async def poll(self, cursor: int, *, claim_recent: bool, own: Collection[int] = ()) -> Changes:
+        """Everything since ``cursor``, as one consistent cut. Changes logged under a modseq in ``own`` are left out
+        (unless somebody else changed the same message too). Cheap when nothing happened."""
+        ...
+
+    def list_messages(self, uids: Ranges, request: FetchRequest) -> AsyncIterator[MessageBatch]:
+        """FETCH: ascending, missing UIDs skipped, no flag changed. May be closed at any point."""
+        ...
+
+    async def search_messages(self, criteria: Criteria, within: Ranges | None = None) -> SearchResult:
+        """SEARCH, with sets in the criteria given as UIDs; only messages in ``within`` when given."""
+        ...
+
+    async def create_messages(self, messages: Sequence[NewMessage]) -> AppendResult:
+        """APPEND, MULTIAPPEND and delivery: all or none, durable on return, UIDs ascending in the order given."""
+        ...
+
+    async def update_messages_flags(
+        self, uids: Ranges, op: FlagsOp, flags: Flags, *, unchanged_since: int | None = None
+    ) -> StoreResult:
+        """STORE: add and remove are atomic against other sessions, and so is the check of ``unchanged_since``.
+        Survives a killed process at once; survives a power cut after the next durable change."""
+        ...
+
+    async def copy_messages(self, uids: Ranges, dest: str) -> CopyResult:
+        """COPY: all or nothing; keeps flags, keywords, internal date. Raises NoSuchMailbox, never creates."""
+        ...
+
+    async def move_messages(self, uids: Ranges, dest: str) -> CopyResult:
+        """MOVE: at no moment is a message in neither mailbox."""
+        ...
+
+    async def expunge(self, uids: Ranges | None = None) -> ExpungeResult:
+        """Remove messages with \\Deleted, only those in ``uids`` when given (UID EXPUNGE)."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class User(Protocol):
+    """One user's session with the store."""
+
+    username: str
+    append_limit: int | None  # octets; None = no limit
+
+    async def list_mailboxes(self, *, subscribed: bool = False) -> Sequence[MailboxInfo]:
+        """All mailboxes sorted by name, INBOX first; or the subscribed names (those without a mailbox carry
+        \\NonExistent). The first call for a new user makes INBOX and the special-use mailboxes."""
+        ...
+
+    async def get_mailbox(self, name: str) -> Mailbox:
+        """Raises NoSuchMailbox, also for a \\Noselect name."""
+        ...
+
+    async def create_mailbox(self, name: str, *, special_use: Collection[str] = ()) -> MailboxInfo:
+        """Makes missing parents too. A deleted name made again gets a greater UIDVALIDITY.
+        Raises MailboxAlreadyExists, InvalidName, LimitExceeded."""
+        ...
+
+    async def delete_mailbox(self, name: str) -> None:
+        """Children stay; a mailbox with children becomes \\Noselect. Raises NoSuchMailbox; Refused for INBOX."""
+        ...
+
+    async def rename_mailbox(self, existing: str, new: str) -> None:
+        """Children move along, the target's missing parents are made. INBOX: its messages move, INBOX stays, empty,
+        and its children are untouched. Raises NoSuchMailbox, MailboxAlreadyExists, InvalidName."""
+        ...
+
+    async def set_subscribed(self, name: str, subscribed: bool) -> None:
+        """Subscriptions are by name and outlive their mailbox."""
+        ...
+
+    def new_upload(self, size_octets: int) -> Upload:
+        """A place to put a message while it arrives; refuses above ``append_limit`` with TooBig."""
+        ...
+
+    async def logout(self) -> None: ...
+
+
+class Backend(Protocol):
+    """A mail store. One per process; ``start`` before use, ``aclose`` at the end."""
+
+    features: Features
+
+    async def start(self) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+    async def open_user(self, conn: ConnInfo, identity: Identity) -> User:
+        """Never blocks on the disk: the store is opened at the first call that needs it.
+        Raises Unavailable, PermissionDenied, Corrupt."""
+        ...
+
+
+class Updater(Protocol):
+    """Optional, on a Backend whose store changes behind the server's back: a stream of hints."""
+
+    def updates(self) -> AsyncIterator[Update]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class BackendContext:
+    """What a backend factory is given: ``factory(context) -> Backend`` (entry point group ``roost.backends``).
+
+    ``settings`` are the mail settings by name (``roost/settings/schema/mail.py``). ``publish`` must be called after
+    every commit with a hint; it never blocks and may be called from any thread. ``log(level, text)``, level one of
+    "debug", "info", "warning", "error".
+    """
+
+    settings: Mapping[str, object]
+    publish: Callable[[Update], None]
+    log: Callable[[str, str], None]
+
+
+BackendFactory = Callable[[BackendContext], Backend]
