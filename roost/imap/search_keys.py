@@ -1,0 +1,53 @@
+"""SEARCH programs (RFC 9051 §6.4.4): octets to a tree of criteria."""
+
+from __future__ import annotations
+
+from roost.imap.criteria import (
+    All,
+    And,
+    Before,
+    Body,
+    Criteria,
+    Flag,
+    Header,
+    Keyword,
+    Larger,
+    ModSeq,
+    Not,
+    On,
+    Or,
+    Recent,
+    SentBefore,
+    SentOn,
+    SentSince,
+    Seqs,
+    Since,
+    Smaller,
+    Text,
+    Uids,
+)
+
+__all__ = [
+    "All",
+    "And",
+    "Before",
+    "Body",
+    "Criteria",
+    "Flag",
+    "Header",
+    "Keyword",
+    "Larger",
+    "ModSeq",
+    "Not",
+    "On",
+    "Or",
+    "Recent",
+    "SentBefore",
+    "SentOn",
+    "SentSince",
+    "Seqs",
+    "Since",
+    "Smaller",
+    "Text",
+    "Uids",
+]

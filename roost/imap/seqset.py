@@ -1,0 +1,86 @@
+"""Sequence sets and UID sets as clients write them (RFC 9051 §9 ``sequence-set``).
+
+    sequence-set = (seq-number / seq-range) ["," sequence-set]
+    seq-range    = seq-number ":" seq-number          ; 2:4 and 4:2 are equivalent
+    seq-number   = nz-number / "*"
+
+``parse`` keeps what was written, ``resolve`` puts the largest number in place of ``*`` and gives ``Ranges``. Numbers
+above 2**32-1, zero, and anything else raise ``Malformed``. Linear time; the length of the line is the bound.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from roost.errors import Malformed
+from roost.util.ranges import EMPTY, Ranges
+
+STAR: Final = 1 << 32
+"""Stands for ``*`` in ``SeqSet.pairs``: above every number there is, so ascending order stays true."""
+
+MAX_NUMBER: Final = (1 << 32) - 1
+
+INVALID_SET: Final = "Invalid messageset"
+
+_NUMBER = rb"(?:[1-9][0-9]{0,9}|\*)"
+_ITEM = _NUMBER + rb"(?::" + _NUMBER + rb")?"
+PATTERN: Final = re.compile(_ITEM + rb"(?:," + _ITEM + rb")*+")
+
+
+@dataclass(frozen=True, slots=True)
+class SeqSet:
+    """Pairs ``(low, high)`` as ``Ranges`` would hold them, except that an end may be ``STAR``."""
+
+    pairs: tuple[tuple[int, int], ...]
+
+    @property
+    def has_star(self) -> bool:
+        return self.pairs[-1][1] == STAR
+
+
+def parse(text: bytes) -> SeqSet:
+    """The set a client wrote. Raises Malformed."""
+    if not PATTERN.fullmatch(text):
+        raise Malformed(INVALID_SET)
+    return from_matched(text)
+
+
+def from_matched(text: bytes) -> SeqSet:
+    """The set of ``text``, which ``PATTERN`` has matched. Raises Malformed for numbers above 2**32-1."""
+    if b"*" in text:
+        if b"4294967296" in text:
+            raise Malformed(INVALID_SET)
+        text = text.replace(b"*", b"4294967296")
+        limit = STAR
+    else:
+        limit = MAX_NUMBER
+    if b"," not in text:
+        low, colon, high = text.partition(b":")
+        a = int(low)
+        b = int(high) if colon else a
+        if a > b:
+            a, b = b, a
+        if b > limit:
+            raise Malformed(INVALID_SET)
+        return SeqSet(((a, b),))
+    pairs = Ranges.parse(text).pairs
+    if pairs[-1][1] > limit:
+        raise Malformed(INVALID_SET)
+    return SeqSet(pairs)
+
+
+def resolve(seqset: SeqSet, maximum: int) -> Ranges:
+    """The numbers meant when ``maximum`` is the largest one in the mailbox.
+
+    ``*`` becomes ``maximum``, so ``n:*`` with n above it still names the last message (RFC 9051 §9, seq-range). Numbers
+    above ``maximum`` that were written out stay: it is for the caller to ignore them (UIDs) or to refuse them
+    (sequence numbers). In an empty mailbox (``maximum`` 0) a set with ``*`` means its ranges without it.
+    """
+    pairs = seqset.pairs
+    if pairs[-1][1] != STAR:
+        return Ranges._from_normal(pairs)
+    if maximum <= 0:
+        return Ranges(pair for pair in pairs if pair[1] != STAR) if len(pairs) > 1 else EMPTY
+    return Ranges([(maximum if a == STAR else a, maximum if b == STAR else b) for a, b in pairs])
