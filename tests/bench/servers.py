@@ -20,7 +20,7 @@ DOVECOT = "/usr/sbin/dovecot"
 
 
 class Server:
-    """A started server: ``imap_port``, ``lmtp_port``, ``meter``. A subclass writes a configuration and gives a command."""
+    """A started server: ``imap_port``, ``lmtp_port``, ``meter``. A subclass gives the configuration and command."""
 
     name = ""
     domain = ""
