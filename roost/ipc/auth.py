@@ -1,0 +1,314 @@
+"""The authentication protocols as lines: Dovecot's auth client protocol 1.4 and auth master protocol 1.4.
+
+Three peers use this file: the auth room (server side of both), ``roost.clients.auth`` and doveadm (client side).
+No I/O, no clock, no entropy here; ``docs/protocols/auth.md`` is the page to read beside it. The framing (TAB, LF,
+``\\x01`` escapes, 16 KiB a line) is ``roost.ipc.lines``.
+
+Texts are ``str`` with undecodable octets as lone surrogates, so any octets survive; SASL data is ``bytes``.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from roost.errors import Malformed
+from roost.ipc.lines import MAX_LINE_OCTETS, escape, to_octets, unescape
+
+MAJOR, MINOR = 1, 4
+MINOR_EMPTY_INITIAL = 2  # from this minor on, an empty resp= is an empty response and not "none"
+MINOR_CHANNEL_BINDING = 3
+MINOR_CANCELLED = 4  # from this minor on CANCEL is answered
+MAX_ID = 2**32 - 1
+VERSION_LINE = b"VERSION\t%d\t%d\n" % (MAJOR, MINOR)
+
+# Flags of a mechanism in the order the MECH line shows them.
+MECHANISM_FLAGS = (
+    "private",
+    "anonymous",
+    "plaintext",
+    "dictionary",
+    "active",
+    "forward-secrecy",
+    "mutual-auth",
+    "channel-binding",
+)
+
+# FAIL codes.
+TEMP_FAIL = "temp_fail"
+AUTHZ_FAIL = "authz_fail"
+USER_DISABLED = "user_disabled"
+PASS_EXPIRED = "pass_expired"
+INVALID_BASE64 = "invalid_base64"
+
+USERDB_PARAMETER = "userdb"  # ours: bare parameter of AUTH on a login socket; OK then carries userdb_<field>=
+
+
+# --- both sides ---------------------------------------------------------------------------------------------------
+
+
+def parse_id(octets: bytes) -> int:
+    """A request id: 1 … 2**32-1. Raises Malformed."""
+    if not octets.isdigit() or len(octets) > 10 or not 0 < (value := int(octets)) <= MAX_ID:
+        raise Malformed("Invalid request ID.", detail=f"id {octets[:20]!r}")
+    return value
+
+
+def parse_version(arguments: Sequence[bytes]) -> int:
+    """The minor version out of the arguments of VERSION. Raises Malformed when the major one differs."""
+    if len(arguments) < 2 or not (arguments[0].isdigit() and arguments[1].isdigit()) or len(arguments[1]) > 9:
+        raise Malformed("Invalid VERSION.", detail="VERSION needs two numbers")
+    if arguments[0] != b"%d" % MAJOR:
+        raise Malformed("Incompatible version.", detail=f"peer speaks major version {arguments[0][:20].decode()}")
+    return int(arguments[1])
+
+
+def field_octets(key: str, value: str | None) -> bytes:
+    """``⇥key=value`` or, for None, the bare ``⇥key``."""
+    name = key.encode("utf-8", "surrogateescape")
+    if value is None:
+        return b"\t" + escape(name)
+    return b"\t" + escape(name + b"=" + value.encode("utf-8", "surrogateescape"))
+
+
+def fields_octets(fields: Mapping[str, str | None]) -> bytes:
+    """All fields of a reply, each with its leading TAB."""
+    return b"".join([field_octets(key, value) for key, value in fields.items()])
+
+
+def parse_fields(arguments: Iterable[bytes]) -> dict[str, str]:
+    """``key=value`` arguments as a mapping; a bare ``key`` maps to "" like ``key=`` does. Later keys win."""
+    fields: dict[str, str] = {}
+    for argument in arguments:
+        if b"\x01" in argument:
+            argument = unescape(argument)
+        key, _, value = argument.decode("utf-8", "surrogateescape").partition("=")
+        fields[key] = value
+    return fields
+
+
+def decode_base64(octets: bytes) -> bytes | None:
+    """Strict base64; None when it is none."""
+    try:
+        return binascii.a2b_base64(octets, strict_mode=True)
+    except ValueError:
+        return None
+
+
+def encode_base64(octets: bytes) -> bytes:
+    return binascii.b2a_base64(octets, newline=False)
+
+
+# --- the client's side --------------------------------------------------------------------------------------------
+
+
+def client_hello(pid: int) -> bytes:
+    """What a client sends right after connecting; it need not wait for the server's VERSION."""
+    return VERSION_LINE + b"CPID\t%d\n" % pid
+
+
+class ClientHandshake:
+    """What the server tells before DONE, in any order."""
+
+    __slots__ = ("cookie", "cuid", "done", "mechanisms", "minor", "spid")
+
+    def __init__(self) -> None:
+        self.mechanisms: dict[str, frozenset[str]] = {}
+        self.minor = -1
+        self.spid = 0
+        self.cuid = 0
+        self.cookie = ""
+        self.done = False
+
+    def take(self, line: bytes) -> None:
+        """One line of the greeting. Raises Malformed if this is no auth server we can speak to."""
+        command, *arguments = line.split(b"\t")
+        if command == b"VERSION":
+            self.minor = parse_version(arguments)
+        elif command == b"MECH" and arguments:
+            name, *flags = (unescape(argument).decode("ascii", "replace") for argument in arguments)
+            self.mechanisms[name.upper()] = frozenset(flags)
+        elif command == b"SPID" and arguments:
+            self.spid = parse_id(arguments[0])
+        elif command == b"CUID" and arguments:
+            self.cuid = parse_id(arguments[0])
+        elif command == b"COOKIE" and arguments:
+            self.cookie = arguments[0].decode("ascii", "replace")
+        elif command == b"DONE":
+            if self.minor < 0:
+                raise Malformed("Not an authentication server.", detail="DONE before VERSION")
+            self.done = True
+
+
+def connection_parameters(
+    *,
+    service: str,
+    session: str = "",
+    local_ip: str = "",
+    local_port: int = 0,
+    remote_ip: str = "",
+    remote_port: int = 0,
+    secured: str = "",
+) -> bytes:
+    """Parameters of AUTH, USER and PASS that say who asks, each with its leading TAB.
+
+    ``secured`` is "", "yes" (trusted local transport) or "tls". ``service=`` and not ``protocol=``: every version of
+    the protocol understands it.
+    """
+    line = b"\tservice=" + escape(to_octets(service))
+    if secured:
+        line += b"\tsecured=tls" if secured == "tls" else b"\tsecured"
+    if session:
+        line += b"\tsession=" + escape(to_octets(session))
+    if local_ip:
+        line += b"\tlip=" + escape(to_octets(local_ip))
+    if remote_ip:
+        line += b"\trip=" + escape(to_octets(remote_ip))
+    if local_port:
+        line += b"\tlport=%d" % local_port
+    if remote_port:
+        line += b"\trport=%d" % remote_port
+    return line
+
+
+def auth_line(request_id: int, mechanism: bytes, parameters: bytes, initial: bytes | None) -> bytes:
+    """``AUTH``; ``parameters`` begin with their TAB. ``initial`` None: the mechanism starts with a challenge.
+
+    Raises Malformed when the line would be longer than the server accepts.
+    """
+    if initial is None:
+        line = b"AUTH\t%d\t%b%b\n" % (request_id, mechanism, parameters)
+    else:
+        response = binascii.b2a_base64(initial, newline=False) or b"="
+        line = b"AUTH\t%d\t%b%b\tresp=%b\n" % (request_id, mechanism, parameters, response)
+    if len(line) > MAX_LINE_OCTETS:
+        raise Malformed("Authentication request is too long.", detail=f"{len(line)} octets")
+    return line
+
+
+def continue_line(request_id: int, data: bytes) -> bytes:
+    """``CONT`` in either direction. Raises Malformed when it would be too long."""
+    line = b"CONT\t%d\t%b\n" % (request_id, encode_base64(data))
+    if len(line) > MAX_LINE_OCTETS:
+        raise Malformed("Authentication response is too long.", detail=f"{len(line)} octets")
+    return line
+
+
+def cancel_line(request_id: int) -> bytes:
+    return b"CANCEL\t%d\n" % request_id
+
+
+def lookup_line(command: bytes, request_id: int, name: str, parameters: bytes) -> bytes:
+    """``USER`` or ``PASS`` of the master protocol; ``parameters`` as of ``connection_parameters``."""
+    line = b"%b\t%d\t%b%b\n" % (command, request_id, escape(to_octets(name)), parameters)
+    if len(line) > MAX_LINE_OCTETS:
+        raise Malformed("User name is too long.", detail=f"{len(line)} octets")
+    return line
+
+
+def list_line(request_id: int, mask: str, parameters: bytes) -> bytes:
+    """``LIST``: every user name, or those the mask (``*`` and ``?``) matches."""
+    shown = b"\tuser=" + escape(to_octets(mask)) if mask else b""
+    return b"LIST\t%d%b%b\n" % (request_id, shown, parameters)
+
+
+# --- the server's side --------------------------------------------------------------------------------------------
+
+
+def server_hello(mechanisms: Mapping[str, Iterable[str]], spid: int, cuid: int, cookie: bytes) -> bytes:
+    """Everything after the server's VERSION: MECH lines, SPID, CUID, COOKIE (16 octets shown in hex), DONE."""
+    lines = []
+    for name, flags in mechanisms.items():
+        shown = set(flags)
+        lines.append("\t".join(["MECH", name, *(flag for flag in MECHANISM_FLAGS if flag in shown)]))
+    lines += [f"SPID\t{spid}", f"CUID\t{cuid}", f"COOKIE\t{cookie.hex()}", "DONE", ""]
+    return "\n".join(lines).encode("ascii")
+
+
+@dataclass(slots=True)
+class AuthCommand:
+    """One AUTH as received. ``initial`` None: no initial response; ``bad_base64`` overrides it."""
+
+    id: int
+    mechanism: str
+    parameters: dict[str, str] = field(repr=False)
+    initial: bytes | None = field(default=None, repr=False)
+    bad_base64: bool = False
+
+
+def parse_auth(arguments: Sequence[bytes], minor: int) -> AuthCommand:
+    """The arguments of AUTH. Raises Malformed for what ends a connection: id, missing protocol, text after resp."""
+    if len(arguments) < 3:
+        raise Malformed("AUTH misses arguments.", detail=f"{len(arguments)} arguments")
+    request_id = parse_id(arguments[0])
+    initial: bytes | None = None
+    bad_base64 = False
+    stop = len(arguments)
+    if arguments[-1].startswith(b"resp="):
+        stop -= 1
+        text = arguments[-1][5:]
+        if text == b"=" or (not text and minor >= MINOR_EMPTY_INITIAL):
+            initial = b""
+        elif text:
+            initial = decode_base64(text)
+            bad_base64 = initial is None
+    parameters = parse_fields(arguments[2:stop])
+    if "resp" in parameters:
+        raise Malformed("AUTH has parameters after resp.", detail="resp must be last")
+    if not (parameters.get("protocol") or parameters.get("service")):
+        raise Malformed("AUTH misses protocol.", detail="neither protocol= nor service=")
+    return AuthCommand(request_id, arguments[1].decode("ascii", "replace").upper(), parameters, initial, bad_base64)
+
+
+def ok_line(request_id: int, user: str, fields: bytes = b"") -> bytes:
+    """``OK``; ``fields`` as of ``fields_octets``."""
+    return b"OK\t%d\tuser=%b%b\n" % (request_id, escape(user.encode("utf-8", "surrogateescape")), fields)
+
+
+def fail_line(request_id: int, *, user: str = "", code: str = "", reason: str = "", fields: bytes = b"") -> bytes:
+    """``FAIL``; every part is optional."""
+    line = b"FAIL\t%d" % request_id
+    if user:
+        line += field_octets("user", user)
+    if code:
+        line += field_octets("code", code)
+    if reason:
+        line += field_octets("reason", reason)
+    return line + fields + b"\n"
+
+
+@dataclass(slots=True)
+class LookupCommand:
+    """USER, PASS or LIST as received (``name`` is LIST's mask, "" for all)."""
+
+    id: int
+    name: str
+    parameters: dict[str, str]
+
+
+def parse_lookup(arguments: Sequence[bytes]) -> LookupCommand:
+    """The arguments of USER or PASS: id, name, parameters. Raises Malformed."""
+    if len(arguments) < 2:
+        raise Malformed("Lookup misses arguments.", detail=f"{len(arguments)} arguments")
+    name = unescape(arguments[1]).decode("utf-8", "surrogateescape")
+    return LookupCommand(parse_id(arguments[0]), name, parse_fields(arguments[2:]))
+
+
+def parse_list(arguments: Sequence[bytes]) -> LookupCommand:
+    """The arguments of LIST: id and parameters. Raises Malformed."""
+    if not arguments:
+        raise Malformed("LIST misses its ID.", detail="no arguments")
+    parameters = parse_fields(arguments[1:])
+    return LookupCommand(parse_id(arguments[0]), parameters.get("user", ""), parameters)
+
+
+def found_line(command: bytes, request_id: int, fields: bytes, user: str | None = None) -> bytes:
+    """``USER⇥id⇥name…`` (``user`` given) or ``PASS⇥id⇥user=name…`` (inside ``fields``)."""
+    if user is None:
+        return b"%b\t%d%b\n" % (command, request_id, fields)
+    return b"%b\t%d\t%b%b\n" % (command, request_id, escape(to_octets(user)), fields)
+
+
+def not_found_line(request_id: int) -> bytes:
+    return b"NOTFOUND\t%d\n" % request_id
