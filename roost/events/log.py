@@ -1,0 +1,135 @@
+"""Writing log lines: in the contract's form to the master, or as plain text when a process runs alone.
+
+Under the master, fd 2 is a pipe: one line is ``\\x01``, a level letter (D I W E F P), the text, LF, and never longer
+than PIPE_BUF, so that lines of several processes do not mix. The master adds the timestamp and the level's word
+(``docs/protocols/log.md``). The text already carries its own prefix, as in Dovecot: ``imap(user)<pid><session>: ``.
+
+Whatever a peer sends may end up in a text, so control characters are written as escapes: nobody can forge a line.
+Secrets are never given to this module (``roost.util.secret.Secret`` prints as stars).
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import traceback
+
+PIPE_BUF_OCTETS = 4096
+_HEAD_OCTETS = 3  # \x01, the level letter and the LF around the text
+_WORDS = {"D": "Debug: ", "I": "Info: ", "W": "Warning: ", "E": "Error: ", "F": "Fatal: ", "P": "Panic: "}
+
+# C0, DEL, C1 and the Unicode line separators, each to its escape
+_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {0x2028: "\\u2028", 0x2029: "\\u2029"}
+
+
+def sanitize(text: str) -> str:
+    """``text`` without control characters and line ends (they become ``\\x0a`` and the like)."""
+    return text if text.isprintable() else text.translate(_ESCAPES)
+
+
+class Sink:
+    """Where the lines of this process go. ``framed``: the contract's form for the master; else plain text."""
+
+    def __init__(self, fd: int = 2, *, framed: bool = False, debug: bool = False) -> None:
+        self.fd = fd
+        self.framed = framed
+        self.debug = debug
+        self.lost_lines = 0  # could not be written: the reader is gone, or stayed full for a second
+
+    def line(self, level: str, prefix: str, text: str) -> None:
+        """Write one message: several lines when it is long, each with the prefix."""
+        self._emit(self._parts(level, prefix, sanitize(text)))
+
+    def lines(self, level: str, prefix: str, texts: list[str]) -> None:
+        """Write several messages together, so that they stay next to each other in the log."""
+        self._emit([part for text in texts for part in self._parts(level, prefix, sanitize(text))])
+
+    def _parts(self, level: str, prefix: str, text: str) -> list[bytes]:
+        head = b"\x01" + level.encode() if self.framed else b""
+        front = head + (prefix if self.framed else prefix + _WORDS[level]).encode("utf-8", "backslashreplace")
+        body = text.encode("utf-8", "backslashreplace")
+        room = max(PIPE_BUF_OCTETS - len(front) - _HEAD_OCTETS, 64)
+        parts = []
+        while len(body) > room:
+            cut = room
+            while cut > room - 4 and body[cut] & 0xC0 == 0x80:  # do not cut a UTF-8 sequence
+                cut -= 1
+            parts.append(front + body[:cut] + b"\n")
+            body = body[cut:]
+        parts.append(front + body + b"\n")
+        return parts
+
+    def _emit(self, parts: list[bytes]) -> None:
+        block = b""
+        for part in parts:
+            if block and len(block) + len(part) > PIPE_BUF_OCTETS:
+                self._write(block)
+                block = b""
+            block += part
+        self._write(block)
+
+    def _write(self, block: bytes) -> None:
+        for _attempt in range(2):
+            try:
+                os.write(self.fd, block)
+                return
+            except BlockingIOError:
+                try:
+                    select.select((), (self.fd,), (), 1.0)
+                except (OSError, ValueError):
+                    break
+            except OSError:
+                break
+        self.lost_lines += block.count(b"\n")
+
+
+SINK = Sink()  # the process's own; roost.worker.run sets its form after the fork
+
+
+class Log:
+    """A source of log lines with a fixed prefix such as ``imap(user)<pid><session>: ``."""
+
+    __slots__ = ("_sink", "prefix")
+
+    def __init__(self, prefix: str, sink: Sink = SINK) -> None:
+        self.prefix = sanitize(prefix)
+        self._sink = sink
+
+    def child(self, prefix: str) -> Log:
+        """A source with another prefix (it replaces this one's) and the same destination."""
+        return Log(prefix, self._sink)
+
+    def extend(self, prefix: str) -> Log:
+        """A source whose prefix is this one's and then ``prefix``."""
+        return Log(self.prefix + prefix, self._sink)
+
+    @property
+    def debugging(self) -> bool:
+        """Whether ``debug`` writes anything: ask before forming an expensive text."""
+        return self._sink.debug
+
+    def debug(self, text: str) -> None:
+        if self._sink.debug:
+            self._sink.line("D", self.prefix, text)
+
+    def info(self, text: str) -> None:
+        self._sink.line("I", self.prefix, text)
+
+    def warning(self, text: str) -> None:
+        self._sink.line("W", self.prefix, text)
+
+    def error(self, text: str) -> None:
+        self._sink.line("E", self.prefix, text)
+
+    def fatal(self, text: str) -> None:
+        self._sink.line("F", self.prefix, text)
+
+    def exception(self, text: str, *, exc: BaseException | None = None) -> None:
+        """An error with the traceback of ``exc`` (or of the exception being handled), a line for each of its lines."""
+        found = exc if exc is not None else sys.exc_info()[1]
+        texts = [text]
+        if found is not None:
+            for block in traceback.format_exception(found):
+                texts += [line for line in block.rstrip("\n").split("\n") if line.strip()]
+        self._sink.lines("E", self.prefix, texts)
