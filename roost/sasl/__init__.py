@@ -1,0 +1,16 @@
+"""SASL mechanisms, the server's side, as pure state machines (RFC 4422): octets in, turns out.
+
+``MECHANISMS`` is the table of those that exist; ``base`` says what a mechanism may ask of its caller. A mechanism never
+looks anything up, never waits and never decides about a password: it turns what the client sends into a request the
+authentication room can answer. Mechanisms that Roost leaves out (GSSAPI, NTLM, OTP) are not in the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from roost.sasl.base import Mechanism
+from roost.sasl.login import LOGIN
+from roost.sasl.plain import PLAIN
+
+MECHANISMS: Mapping[str, Mechanism] = {mechanism.name: mechanism for mechanism in (PLAIN, LOGIN)}
