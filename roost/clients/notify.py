@@ -1,8 +1,8 @@
 """``Hub``: tells this process's sessions, and through the notify room the other workers, that a user's mail changed.
 
-Hints only say "look" (``roost.storage.api.Update``): lost, late or repeated ones harm nothing but speed. ``publish`` never
-blocks and may be called from any thread; local watchers are called in the same turn of the loop. Other workers get
-one short line through the notify room, unless it said that nobody else watches the user.
+Hints only say "look" (``roost.storage.api.Update``): lost, late or repeated ones harm nothing but speed. ``publish``
+never blocks and may be called from any thread; local watchers are called in the same turn of the loop. Other workers
+get one short line through the notify room, unless it said that nobody else watches the user.
 
 After the notify room was away, every local watcher gets ``Update(username)``: look at everything.
 """
@@ -69,7 +69,7 @@ class Hub:
         self._loop = None
 
     def publish(self, update: Update) -> None:
-        """Pass a hint on. Any thread, never blocks, never raises; before ``start`` and after ``stop`` it does nothing."""
+        """Pass a hint on. Any thread, never blocks, never raises; does nothing before ``start`` and after ``stop``."""
         loop = self._loop
         if loop is None:
             return
@@ -87,7 +87,7 @@ class Hub:
             pass
 
     def watch(self, username: str, callback: Callback) -> Callable[[], None]:
-        """Call ``callback`` on the loop thread for every hint about ``username``, until the returned function is called.
+        """Call ``callback`` on the loop thread for every hint about ``username``; the returned function ends it.
 
         The callback must be quick. Hints this process published itself arrive too.
         """

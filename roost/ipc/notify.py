@@ -2,8 +2,8 @@
 
 Worker to service: ``WATCH user`` · ``UNWATCH user`` · ``HINT user mailbox modseq kinds``.
 Service to worker: ``HINT …`` · ``RESYNC`` (hints were lost: look at everything you watch) · ``NOBODY user`` (no other
-worker watches this user: send no more hints) · ``WANTED user`` (somebody does now: send them again, and one at once if you
-kept any back).
+worker watches this user: send no more hints) · ``WANTED user`` (somebody does now: send them again, and one at once
+if you kept any back).
 
 A hint is at most 300 octets: a user name longer than 96 octets travels as its digest, which serves as well, for
 names are only ever compared.

@@ -1,0 +1,206 @@
+"""A worker's connection to the anvil room: announce sessions, learn how many a user has, obey kicks.
+
+When anvil is away, logged once, logins go on: the count is then that of this process alone, and every session is
+announced anew as soon as anvil is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from roost.clients.link import Greeting, Link
+from roost.errors import Malformed
+from roost.events.log import Log
+from roost.ipc import anvil as wire
+from roost.ipc.handshake import is_number
+from roost.ipc.lines import MAX_LINE_OCTETS, decode_text, encode
+
+KickCallback = Callable[[str], bool]
+"""Called with a session id; ends that session soon and returns whether it was there."""
+
+DISCONNECT_DELAY_SECS = 0.01  # ended sessions are told together
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    user: str
+    service: str
+    remote_ip: str
+
+    @property
+    def counted_as(self) -> tuple[str, str, str]:
+        return self.user, wire.base_service(self.service), self.remote_ip
+
+
+class Anvil:
+    """One per worker process. ``on_kick`` may be set later; without it kicks find nothing."""
+
+    def __init__(
+        self,
+        socket_path: str,
+        log: Log,
+        *,
+        service: str,
+        timeout_secs: float = 2.0,
+        on_kick: KickCallback | None = None,
+    ) -> None:
+        self.on_kick = on_kick
+        self.log = log
+        self._service = service
+        self._timeout_secs = timeout_secs
+        self._pid = os.getpid()
+        self._sessions: dict[str, _Session] = {}
+        self._counts: Counter[tuple[str, str, str]] = Counter()
+        self._ended: list[bytes] = []
+        self._flush_handle: asyncio.TimerHandle | None = None
+        self._replies: deque[tuple[float, asyncio.Future[int | None] | None]] = deque()
+        self._timeout_handle: asyncio.TimerHandle | None = None
+        self._complained = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._link = Link(
+            socket_path,
+            Greeting(wire.CLIENT, wire.SERVER, wire.MAJOR, wire.MINOR),
+            log,
+            on_up=self._up,
+            on_lines=self._lines,
+            on_down=self._down,
+            max_line_octets=MAX_LINE_OCTETS,
+        )
+
+    async def start(self) -> None:
+        """Connect. An absent anvil is tried again in the background; no error."""
+        self._loop = asyncio.get_running_loop()
+        self._pid = os.getpid()
+        await self._link.start()
+
+    async def stop(self) -> None:
+        self._flush()
+        await self._link.stop()
+        self._down()
+
+    async def connect(self, session_id: str, user: str, service: str, remote_ip: str) -> int:
+        """Announce a session; how many user+service+ip have now, this one included. Never raises."""
+        session = _Session(user, service, remote_ip)
+        self._add(session_id, session)
+        found: int | None = None
+        if self._link.up:
+            self._flush()
+            self._link.write(wire.connect_line(session_id, self._pid, user, service, remote_ip))
+            found = await self._reply()
+        return found if found is not None else self._counts[session.counted_as]
+
+    def disconnect(self, session_id: str) -> None:
+        """The session is over. Does not wait; unknown ids are ignored."""
+        session = self._sessions.pop(session_id, None)
+        if session is None:
+            return
+        key = session.counted_as
+        self._counts[key] -= 1
+        if not self._counts[key]:
+            del self._counts[key]
+        if self._link.up and self._loop is not None:
+            line = wire.disconnect_line(session_id, self._pid, session.user, session.service, session.remote_ip)
+            self._ended.append(line)
+            if self._flush_handle is None:
+                self._flush_handle = self._loop.call_later(DISCONNECT_DELAY_SECS, self._flush)
+
+    async def lookup(self, user: str, service: str, remote_ip: str) -> int:
+        """How many sessions user+service+ip have."""
+        found: int | None = None
+        if self._link.up:
+            self._flush()
+            self._link.write(encode("LOOKUP", user, service, remote_ip))
+            found = await self._reply()
+        return found if found is not None else self._counts[(user, wire.base_service(service), remote_ip)]
+
+    # ---- inside
+
+    def _add(self, session_id: str, session: _Session) -> None:
+        old = self._sessions.get(session_id)
+        if old is not None:
+            self._counts[old.counted_as] -= 1
+        self._sessions[session_id] = session
+        self._counts[session.counted_as] += 1
+
+    def _flush(self) -> None:
+        if self._flush_handle is not None:
+            self._flush_handle.cancel()
+            self._flush_handle = None
+        if self._ended:
+            self._link.write(b"".join(self._ended))
+            self._ended.clear()
+
+    def _reply(self) -> asyncio.Future[int | None]:
+        """The next number anvil sends; None when it does not come in time."""
+        assert self._loop is not None
+        future: asyncio.Future[int | None] = self._loop.create_future()
+        self._replies.append((self._loop.time() + self._timeout_secs, future))
+        if self._timeout_handle is None:
+            self._timeout_handle = self._loop.call_later(self._timeout_secs, self._check_timeouts)
+        return future
+
+    def _check_timeouts(self) -> None:
+        """Give up on late answers; their places stay, for answers come in order."""
+        assert self._loop is not None
+        self._timeout_handle = None
+        now = self._loop.time() + 0.01
+        for due, future in self._replies:
+            if future is None or future.done():
+                continue
+            if due > now:
+                self._timeout_handle = self._loop.call_at(due, self._check_timeouts)
+                return
+            future.set_result(None)
+            if not self._complained:
+                self._complained = True
+                self.log.warning(f"anvil did not answer in {self._timeout_secs:g} secs, letting users in")
+
+    def _up(self) -> None:
+        self._complained = False
+        self._ended.clear()
+        self._link.write(encode(self._service, str(self._pid)))
+        for session_id, session in self._sessions.items():
+            self._replies.append((0.0, None))
+            self._link.write(wire.connect_line(session_id, self._pid, session.user, session.service, session.remote_ip))
+
+    def _down(self) -> None:
+        self._ended.clear()
+        if self._timeout_handle is not None:
+            self._timeout_handle.cancel()
+            self._timeout_handle = None
+        replies = list(self._replies)
+        self._replies.clear()
+        for _due, future in replies:
+            if future is not None and not future.done():
+                future.set_result(None)
+
+    def _lines(self, lines: list[bytes]) -> None:
+        for line in lines:
+            fields = decode_text(line)
+            if fields[0] == "KICK":
+                self._kick(fields)
+            elif self._replies:
+                _due, future = self._replies.popleft()
+                if future is not None and not future.done():
+                    future.set_result(int(fields[0]) if is_number(fields[0]) else None)
+            else:
+                raise Malformed("Unexpected reply.", detail=f"got {line[:80]!r}")
+
+    def _kick(self, fields: list[str]) -> None:
+        if len(fields) != 4 or not is_number(fields[1]):
+            raise Malformed("Invalid request.", detail="KICK with wrong parameters")
+        _word, request, user, wanted = fields
+        count = 0
+        for session_id, session in tuple(self._sessions.items()):
+            if session.user != user or wanted not in ("", session_id):
+                continue
+            try:
+                if self.on_kick is not None and self.on_kick(session_id):
+                    count += 1
+            except Exception as exc:
+                self.log.exception("Kick failed", exc=exc)
+        self._link.write(wire.kicked_line(int(request), count))
