@@ -13,7 +13,7 @@ What differs from go-imap v1, and why (``docs/decisions/``):
   flags of 100,000 messages costs a few slices.
 * No call waits for a client, and none keeps a lock or a transaction while it is suspended.
 * Every changing call is atomic, and durable when it returns (flags: see ``update_messages_flags``); cancelled
-  before that, it leaves no trace.
+  before that, it happened wholly or not at all, and nothing half done, locked or temporary stays behind.
 
 Units: dates are UTC seconds since 1970 (``int``), sizes octets, UIDs 1 … 2**32-1, modseq 1 … 2**63-1.
 """
@@ -77,7 +77,7 @@ class ConnInfo:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A user proved by the authentication service. ``home`` is an absolute folder; ``fields`` the userdb's extra fields."""
+    """A user proved by the authentication service. ``home``: an absolute folder; ``fields``: the userdb's extra fields."""
 
     username: str
     home: str = ""
@@ -315,8 +315,15 @@ class Update:
 class Mailbox(Protocol):
     """A cheap handle to one mailbox; valid until ``aclose``. Many handles to one mailbox may exist at once."""
 
-    id: str  # survives rename (RFC 8474)
-    name: str
+    @property
+    def id(self) -> str:
+        """Survives rename (RFC 8474)."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """As it is now: a rename by any session changes it."""
+        ...
 
     async def info(self) -> MailboxInfo: ...
 
@@ -327,7 +334,7 @@ class Mailbox(Protocol):
         ...
 
     async def select(self, *, read_only: bool, claim_recent: bool) -> Snapshot:
-        """Begin a view. ``claim_recent`` takes the unclaimed \\Recent for this view alone; EXAMINE shows but never takes."""
+        """Begin a view. ``claim_recent`` takes the unclaimed \\Recent for this view; EXAMINE shows but never takes."""
         ...
 
     async def poll(self, cursor: int, *, claim_recent: bool, own: Collection[int] = ()) -> Changes:
