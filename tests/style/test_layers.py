@@ -35,6 +35,7 @@ LAYERS: dict[str, int] = {
     "roost.events": 2,
     "roost.proc": 2,
     "roost.durable": 2,
+    "roost.auth": 3,
     "roost.storage": 3,
     "roost.net": 4,
     "roost.worker": 4,
