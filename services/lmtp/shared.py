@@ -1,0 +1,75 @@
+"""What all connections of one lmtp process share: settings, the store, the userdb, counters."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from roost.events.log import Log
+from roost.settings.schema.lmtp import LmtpSettings
+from roost.smtp import trace
+from roost.storage.api import Backend, ConnInfo, Identity
+
+
+class UserLookup(Protocol):
+    """The one method of ``roost.clients.auth.AuthClient`` this room uses."""
+
+    async def user(self, name: str, conn: ConnInfo) -> Identity | None: ...
+
+
+def no_tls() -> ssl.SSLContext | None:
+    """For a process without a certificate: STARTTLS is not offered."""
+    return None
+
+
+def run_here(fn: Callable[[], None]) -> Awaitable[None]:
+    """Instead of a thread pool, where there is none (tests)."""
+
+    async def run() -> None:
+        fn()
+
+    return run()
+
+
+@dataclass(slots=True)
+class Shared:
+    """``max_message_octets`` None: no limit. ``now``: UTC seconds. ``new_id``: a fresh session id."""
+
+    settings: LmtpSettings
+    backend: Backend
+    users: UserLookup
+    log: Log
+    hostname: str
+    pid: int
+    now: Callable[[], float]
+    new_id: Callable[[], str]
+    max_message_octets: int | None = None
+    tls_context: Callable[[], ssl.SSLContext | None] = no_tls
+    in_thread: Callable[[Callable[[], None]], Awaitable[None]] = run_here
+    deliveries: dict[str, int] = field(default_factory=dict)  # open recipients by user (lmtp_user_concurrency_limit)
+    _date: tuple[int, str] = (-1, "")
+
+    def date(self) -> str:
+        """Now, in the form of header fields; formed at most once a second."""
+        secs = int(self.now())
+        if self._date[0] != secs:
+            self._date = (secs, trace.date_time(secs))
+        return self._date[1]
+
+    def enter(self, username: str) -> bool:
+        """Count one more recipient that is ``username``; False above lmtp_user_concurrency_limit (then not counted)."""
+        open_now = self.deliveries.get(username, 0)
+        limit = self.settings.lmtp_user_concurrency_limit
+        if limit and open_now >= limit:
+            return False
+        self.deliveries[username] = open_now + 1
+        return True
+
+    def leave(self, username: str) -> None:
+        left = self.deliveries.get(username, 0) - 1
+        if left > 0:
+            self.deliveries[username] = left
+        else:
+            self.deliveries.pop(username, None)
