@@ -1,0 +1,84 @@
+"""Header fields (RFC 5322 §2.2, §3.6.8): found by one pattern, compared without regard to case, never re-written.
+
+    field = field-name ":" unstructured CRLF        field-name = 1*%d33-126 except ":"        CRLF WSP continues a field
+
+Lines end in LF, with or without CR. A line that is no field (no colon, a stray "From ") is skipped, not an end: only
+the empty line ends a header. Linear time for any octets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Final
+
+# One step over a header block: a whole field with its name and value, or (names empty) a line that is none.
+_FIELD = re.compile(rb"(?:([!-9;-~]++)[ \t]*+:[ \t]*+([^\n]*+(?:\n[ \t][^\n]*+)*+)|[^\n]++)\n?|\n")
+_RAW_FIELD = re.compile(rb"((?:([!-9;-~]++)[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+|[^\n]++)\n?|\n)")
+_FOLD = re.compile(rb"\r*\n|\r|\x00")
+
+MAX_HEADER_OCTETS: Final = 1024 * 1024
+
+
+def first_fields(data: bytes, start: int = 0, stop: int | None = None) -> dict[bytes, bytes]:
+    """The first field of each name in a header block: lower-case name → raw value (folded as it came)."""
+    fields: dict[bytes, bytes] = {}
+    keep_first = fields.setdefault
+    for name, value in _FIELD.findall(data, start, len(data) if stop is None else stop):
+        keep_first(name.lower(), value)
+    fields.pop(b"", None)
+    return fields
+
+
+def all_fields(data: bytes, start: int = 0, stop: int | None = None) -> list[tuple[bytes, bytes]]:
+    """Every field in order: (lower-case name, raw value)."""
+    found = _FIELD.findall(data, start, len(data) if stop is None else stop)
+    return [(name.lower(), value) for name, value in found if name]
+
+
+def unfold(raw_value: bytes) -> bytes:
+    """A raw value on one line, without the white space around it. NULs go too: no IMAP string can carry them."""
+    value = raw_value.strip(b" \t\r\n\x00")
+    return _FOLD.sub(b"", value) if _FOLD.search(value) else value
+
+
+def find(data: bytes, name: bytes, start: int = 0, stop: int | None = None) -> bytes | None:
+    """The unfolded value of the first field ``name`` (lower case), or None."""
+    value = first_fields(data, start, stop).get(name)
+    return None if value is None else unfold(value)
+
+
+def select_fields(
+    data: bytes, names: Collection[bytes], start: int = 0, stop: int | None = None, *, invert: bool = False
+) -> bytes:
+    """The raw fields whose lower-case name is in ``names`` (or, inverted, everything else), in message order.
+
+    Each ends in CRLF as it came (CRLF is added to a last one without); the empty line is not included: the caller
+    adds it. ``names`` is best a set.
+    """
+    found = _RAW_FIELD.findall(data, start, header_stop(data, start, stop))
+    if invert:
+        chosen = [raw for raw, name in found if name.lower() not in names]
+    else:
+        chosen = [raw for raw, name in found if name and name.lower() in names]
+    if chosen and not chosen[-1].endswith(b"\n"):
+        chosen[-1] += b"\r\n"
+    return b"".join(chosen)
+
+
+def header_stop(data: bytes, start: int = 0, stop: int | None = None) -> int:
+    """Where the fields of the header that begins at ``start`` end: before the empty line, or at ``stop``."""
+    return header_ends(data, start, len(data) if stop is None else stop)[0]
+
+
+def header_ends(data: bytes, start: int, stop: int) -> tuple[int, int]:
+    """``(end of the fields, start of the body)``: before and after the empty line, both ``stop`` when there is none."""
+    if data.startswith(b"\r\n", start, stop):
+        return start, start + 2
+    if data.startswith(b"\n", start, stop):
+        return start, start + 1
+    crlf = data.find(b"\n\r\n", start, stop)
+    bare = data.find(b"\n\n", start, stop if crlf < 0 else crlf)
+    if bare >= 0:
+        return bare + 1, bare + 2
+    return (crlf + 1, crlf + 3) if crlf >= 0 else (stop, stop)

@@ -1,0 +1,77 @@
+"""Content-Type and Content-Disposition values (RFC 2045 §5.1, RFC 2183): the type and its parameters as they are
+written.
+
+RFC 2231 continuations and charsets are not joined: IMAP hands parameters to the client as the header has them.
+"""
+
+from __future__ import annotations
+
+import re
+
+from roost.mime.header import unfold
+
+_TOKEN = rb"[^\x00-\x20\x7f-\xff()<>@,;:\\\"/\[\]?=]"
+_TYPE = re.compile(rb"\s*+(" + _TOKEN + rb"++)\s*+/\s*+(" + _TOKEN + rb"++)\s*+")
+_WORD = re.compile(rb"\s*+(" + _TOKEN + rb"++)")
+# An unclosed quoted string runs to the end, so that no octet is looked at again and again.
+_PARAMETER = re.compile(rb';\s*+([^\s=;"()]++)\s*+=\s*+(?:"((?:[^"\\]++|\\.)*+)(?:"|\\?\Z)|([^\s;"()]*+))', re.DOTALL)
+_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+_COMMENT_OR_QUOTED = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|\((?:[^()\\]++|\\.)*+\)', re.DOTALL)
+
+Parameters = tuple[tuple[bytes, bytes], ...]
+
+
+def content_type(raw_value: bytes | None) -> tuple[bytes, bytes, Parameters] | None:
+    """``(type, subtype, parameters)``, both names in lower case; None when there is none or it is malformed."""
+    if raw_value is None:
+        return None
+    value = _without_comments(unfold(raw_value))
+    match = _TYPE.match(value)
+    if match is None:
+        return None
+    return match[1].lower(), match[2].lower(), parameters(value, match.end())
+
+
+def disposition(raw_value: bytes) -> tuple[bytes, Parameters] | None:
+    """``(disposition as written, parameters)`` of a Content-Disposition, or None when it is malformed."""
+    value = _without_comments(unfold(raw_value))
+    match = _WORD.match(value)
+    return None if match is None else (match[1], parameters(value, match.end()))
+
+
+def token(raw_value: bytes | None) -> bytes | None:
+    """The token of a field that holds just one (Content-Transfer-Encoding), or None."""
+    match = None if raw_value is None else _WORD.match(_without_comments(unfold(raw_value)))
+    return match[1] if match else None
+
+
+def tokens(raw_value: bytes) -> list[bytes]:
+    """The comma-separated tokens of a Content-Language."""
+    found = [_WORD.match(item) for item in _without_comments(unfold(raw_value)).split(b",")]
+    return [match[1] for match in found if match]
+
+
+def parameters(value: bytes, start: int = 0) -> Parameters:
+    """The parameters from ``start`` on: (name as written, value without quotes)."""
+    if b";" not in value:
+        return ()
+    return tuple(
+        [
+            (name, (_ESCAPED.sub(rb"\1", quoted) if b"\\" in quoted else quoted) if quoted else plain)
+            for name, quoted, plain in _PARAMETER.findall(value, start)
+        ]
+    )
+
+
+def get(parameters: Parameters, name: bytes) -> bytes | None:
+    """The first parameter ``name`` (lower case), or None."""
+    for written, value in parameters:
+        if written.lower() == name:
+            return value
+    return None
+
+
+def _without_comments(value: bytes) -> bytes:
+    if b"(" not in value:
+        return value
+    return _COMMENT_OR_QUOTED.sub(lambda found: found[0] if found[0][:1] == b'"' else b" ", value)
