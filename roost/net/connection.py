@@ -45,7 +45,8 @@ class Connection(asyncio.BufferedProtocol):
         "__weakref__",
         "_busy",
         "_deadline",
-        "_discarding",
+        "_diverted",
+        "_ended",
         "_flush_handle",
         "_out",
         "_out_octets",
@@ -59,6 +60,7 @@ class Connection(asyncio.BufferedProtocol):
         "log",
         "loop",
         "on_closed",
+        "opening",
         "paused",
         "secured",
         "write_timeout_secs",
@@ -72,12 +74,14 @@ class Connection(asyncio.BufferedProtocol):
         self.paused = False  # the peer does not keep up: write no more until drained()
         self.closing = False  # close() or abort() was called, or the peer is gone
         self.on_closed: Callable[[Connection], None] | None = None  # the frame's count of clients
+        self.opening: Callable[[Connection], None] | None = None  # the frame's work before ready(): proxy header, TLS
         self._transport: asyncio.Transport | None = None
         self._peer: Peer | None = None
         self._out: list[bytes] = []
         self._out_octets = 0
         self._busy = False  # inside data(): what is written leaves when it returns
-        self._discarding = False  # TLS is starting: plain octets are thrown away
+        self._diverted: Callable[[memoryview], None] | None = None  # takes what arrives instead of data()
+        self._ended = False  # lost() was called
         self._flush_handle: asyncio.Handle | None = None
         self._waiters: list[asyncio.Future[None]] | None = None
         self._deadline: Timer | None = None
@@ -89,7 +93,6 @@ class Connection(asyncio.BufferedProtocol):
 
     def data(self, chunk: memoryview) -> None:
         """Octets arrived. ``chunk`` dies with this call: copy what is kept. Must not block."""
-        raise NotImplementedError
 
     def ready(self) -> None:
         """The connection is up: after accept (after the handshake on a TLS listener), and again after ``start_tls``."""
@@ -166,17 +169,24 @@ class Connection(asyncio.BufferedProtocol):
         if self.closing:
             raise ConnectionLost("Connection closed")
 
-    def start_tls(self, context: ssl.SSLContext) -> None:
+    def start_tls(self, context: ssl.SSLContext, first: bytes = b"") -> None:
         """Begin the server's handshake; ``ready`` follows, or ``lost``.
 
         What was written before goes out first, in plain. What the peer sent before the handshake is not given to
-        ``data`` any more; octets the caller has already taken from the present chunk it must drop itself.
+        ``data`` any more; octets the caller has already taken from the present chunk it must drop itself. ``first``
+        is for the frame alone: octets of the handshake that came together with a proxy header.
         """
         self.flush()
-        self._discarding = True
+        self._diverted = _discard
         if self._transport is None or self.closing:
             return
         self._tls_task = run_inline(self.loop, self._handshake(self._transport, context))
+        if first:
+            self.loop.call_soon(_feed, self._transport, first)
+
+    def divert(self, taker: Callable[[memoryview], None] | None) -> None:
+        """For the frame: give what arrives to ``taker`` instead of ``data``; None ends it."""
+        self._diverted = taker
 
     def pause_reading(self) -> None:
         """Take nothing more from the peer until ``resume_reading``."""
@@ -226,21 +236,24 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(HIGH_WATER_OCTETS)
-        self._guard(self.opened)
-
-    def opened(self) -> None:
-        """The bare connection is up; the frame puts the proxy header and implicit TLS between this and ``ready``."""
-        self.ready()
+        opening = self.opening
+        if opening is None:
+            self._guard(self.ready)
+        else:
+            self._guard(opening, self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return _receive_buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        if self._discarding or self.closing:
+        if self.closing:
             return
         self._busy = True
         try:
-            self.data(_receive_buffer[:nbytes])
+            if self._diverted is None:
+                self.data(_receive_buffer[:nbytes])
+            else:
+                self._diverted(_receive_buffer[:nbytes])
         except Exception as exc:
             self.crashed(exc)
         self._busy = False
@@ -254,7 +267,7 @@ class Connection(asyncio.BufferedProtocol):
                 self.flush()
 
     def eof_received(self) -> bool:
-        if self._discarding:
+        if self._diverted is not None:
             return False
         self._guard(self.peer_closed)
         return not self.closing
@@ -270,7 +283,9 @@ class Connection(asyncio.BufferedProtocol):
         self._wake()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self.closing = True
+        if self._ended:
+            return
+        self._ended = self.closing = True
         self.paused = False
         self._out.clear()
         if self._deadline is not None:
@@ -278,9 +293,6 @@ class Connection(asyncio.BufferedProtocol):
         if self._stall is not None:
             self._stall.cancel()
         self._wake()
-        if self._transport is not None:
-            _ = self.peer  # remembered for the log line that follows
-            self._transport = None
         try:
             self.lost(exc)
         except Exception as error:
@@ -291,11 +303,11 @@ class Connection(asyncio.BufferedProtocol):
 
     # ---- inside
 
-    def _guard(self, call: Callable[[], None]) -> None:
+    def _guard(self, call: Callable[..., None], *args: object) -> None:
         """Run one of the room's methods as ``buffer_updated`` runs ``data``."""
         busy, self._busy = self._busy, True
         try:
-            call()
+            call(*args)
         except Exception as exc:
             self.crashed(exc)
         self._busy = busy
@@ -347,23 +359,38 @@ class Connection(asyncio.BufferedProtocol):
             return
         finally:
             self._tls_task = None
-        if secured is None or self.closing:
-            transport.abort()
+        if secured is None or secured.is_closing() or self.closing:
+            self._handshake_failed(transport, ConnectionResetError())
             return
         self._transport = secured
         secured.set_write_buffer_limits(HIGH_WATER_OCTETS)
-        self._discarding = False
+        self._diverted = None
         self.secured = True
         self._guard(self.ready)
 
     def _handshake_failed(self, transport: asyncio.Transport, exc: BaseException) -> None:
         """The handshake's failure ends the connection; the loop does not tell the protocol by itself."""
-        if self._transport is None:
+        if self._ended:
             return
-        if not isinstance(exc, asyncio.CancelledError):
+        if not isinstance(exc, asyncio.CancelledError) and not self.closing:
             self.log.info(f"TLS handshaking failed: {describe_tls_error(exc)}, rip={self.peer.remote_ip}")
         transport.abort()
         self.connection_lost(exc if isinstance(exc, Exception) else None)
+
+
+def _discard(_chunk: memoryview) -> None:
+    """Plain octets behind STARTTLS."""
+
+
+def _feed(transport: asyncio.Transport, octets: bytes) -> None:
+    """Give a transport's (TLS) protocol octets as if they had just been received."""
+    protocol = cast(asyncio.BufferedProtocol, transport.get_protocol())
+    while octets:
+        buffer = memoryview(protocol.get_buffer(len(octets)))
+        taken = min(len(buffer), len(octets))
+        buffer[:taken] = octets[:taken]
+        protocol.buffer_updated(taken)
+        octets = octets[taken:]
 
 
 def describe_tls_error(exc: BaseException) -> str:

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from roost.events.log import Log
 from roost.net.connection import Connection
+from roost.net.tls import ServerTls
 from roost.worker.offload import Offload
 
 if TYPE_CHECKING:
     from roost.proc.contract import ListenerInfo
-    from roost.settings import Config, ServiceSettings
+    from roost.settings import Config
+    from roost.settings.schema.services import ServiceSettings
 
 T = TypeVar("T")
 
@@ -58,8 +61,13 @@ class Worker:
         self.stopping = False  # no new clients any more
         self.offload = Offload(loop)
         self.on_title: Callable[[str], None] | None = None  # set by the frame
+        self.tls: ServerTls | None = None  # set by the frame when a certificate is configured
         self._tasks: set[asyncio.Task[Any]] = set()
         self._timers: set[asyncio.TimerHandle] = set()
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """The context for ``Connection.start_tls``, to be asked anew each time; None: no certificate, no STARTTLS."""
+        return self.tls.context if self.tls is not None else None
 
     def title(self, text: str) -> None:
         """What stands between brackets in the process title; shown at most once a second."""
