@@ -1,0 +1,91 @@
+"""The schema: every setting that exists, one file per area. A room's settings live here, not in the room, since the
+master and ``doveconf`` must know every key without importing a room.
+
+To add a setting: one field in its area's file, kept sorted, then ``python -m roost.settings.show > docs/settings.md``.
+To add an area: one file, one row in ``AREAS``.
+"""
+
+from __future__ import annotations
+
+from roost.settings.schema.anvil import AnvilSettings
+from roost.settings.schema.auth import AuthSettings, PassdbSettings, UserdbSettings
+from roost.settings.schema.doveadm import DoveadmSettings
+from roost.settings.schema.imap import ImapSettings
+from roost.settings.schema.lmtp import LmtpSettings
+from roost.settings.schema.logging import LoggingSettings
+from roost.settings.schema.mail import MailboxSettings, MailSettings, NamespaceSettings
+from roost.settings.schema.master import MasterSettings
+from roost.settings.schema.notify import NotifySettings
+from roost.settings.schema.services import (
+    FifoListener,
+    InetBlock,
+    InetListener,
+    Listener,
+    ServiceSettings,
+    UnixListener,
+)
+from roost.settings.schema.ssl import SslSettings
+
+AREAS: tuple[type, ...] = (
+    MasterSettings,
+    LoggingSettings,
+    SslSettings,
+    AuthSettings,
+    MailSettings,
+    ImapSettings,
+    LmtpSettings,
+    DoveadmSettings,
+    NotifySettings,
+    AnvilSettings,
+)
+"""Global settings, in the order ``doveconf`` and the documentation show them."""
+
+LIST_FILTERS: dict[str, type] = {
+    "service": ServiceSettings,
+    "unix_listener": UnixListener,
+    "fifo_listener": FifoListener,
+    "inet_listener": InetBlock,
+    "passdb": PassdbSettings,
+    "userdb": UserdbSettings,
+    "namespace": NamespaceSettings,
+    "mailbox": MailboxSettings,
+}
+"""``name KEY { … }`` sections."""
+
+PARENTS: dict[str, tuple[str, ...]] = {
+    "unix_listener": ("service",),
+    "fifo_listener": ("service",),
+    "inet_listener": ("service",),
+    "mailbox": ("namespace",),
+}
+"""List filters that stand inside another one only; all others stand inside none."""
+
+NAMED_FILTERS: tuple[str, ...] = ("ssl_server",)
+"""``name { … }`` sections: a prefix of the keys inside."""
+
+__all__ = [
+    "AREAS",
+    "LIST_FILTERS",
+    "NAMED_FILTERS",
+    "PARENTS",
+    "AnvilSettings",
+    "AuthSettings",
+    "DoveadmSettings",
+    "FifoListener",
+    "ImapSettings",
+    "InetBlock",
+    "InetListener",
+    "Listener",
+    "LmtpSettings",
+    "LoggingSettings",
+    "MailSettings",
+    "MailboxSettings",
+    "MasterSettings",
+    "NamespaceSettings",
+    "NotifySettings",
+    "PassdbSettings",
+    "ServiceSettings",
+    "SslSettings",
+    "UnixListener",
+    "UserdbSettings",
+]

@@ -1,0 +1,18 @@
+"""The anvil room, which counts sessions by user and address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from roost.settings.fields import SECS, SIZE, STR, setting
+
+
+@dataclass(frozen=True)
+class AnvilSettings:
+    """Read by the anvil room and by every room that has sessions."""
+
+    anvil_max_line_length: int = setting(8 << 10, type=SIZE, low=1024, text="Longest line on the anvil socket.")
+    anvil_socket_path: str = setting("anvil", type=STR, text="Socket of the anvil service; relative to base_dir.")
+    anvil_timeout_secs: int = setting(
+        2, type=SECS, low=1, text="A login does not wait longer than this for the count of its sessions."
+    )

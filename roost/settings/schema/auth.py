@@ -1,0 +1,141 @@
+"""Authentication: the auth service and its clients, passdbs and userdbs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from roost.settings.fields import BOOL, BOOLLIST, ENUM, MSECS, SECRET, SECS, SIZE, STR, STRLIST, TEMPLATE, UINT, setting
+
+MECHANISMS = ("plain", "login")
+RESULTS = ("return-ok", "return", "return-fail", "continue", "continue-ok", "continue-fail")
+PASSDB_DRIVERS = ("passwd-file", "static")
+USERDB_DRIVERS = ("passwd-file", "static")
+SCHEMES_TEXT = "Scheme of stored passwords that name none."
+
+
+@dataclass(frozen=True)
+class AuthSettings:
+    """Read by the auth service (all) and by the rooms that ask it (socket paths, cleartext rule)."""
+
+    auth_allow_cleartext: bool = setting(
+        False, type=BOOL, text="Allow passwords over connections without TLS (local and trusted ones always may)."
+    )
+    auth_allow_weak_schemes: bool = setting(False, type=BOOL, text="Accept stored passwords of weak schemes.")
+    auth_client_timeout_secs: int = setting(
+        150, type=SECS, low=1, text="How long a client of the auth service waits for an answer."
+    )
+    auth_default_domain: str = setting("", type=STR, text="Domain appended to user names without one.")
+    auth_failure_delay_secs: int = setting(2, type=SECS, text="Delay of the answer to a failed authentication.")
+    auth_failure_queue_limit: int = setting(
+        20000,
+        type=UINT,
+        low=1,
+        unit="answers",
+        text="Failure answers held back at once; above it the oldest is sent early.",
+    )
+    auth_internal_failure_delay_msecs: int = setting(
+        2000, type=MSECS, text="Delay after an internal failure; up to half of it is added at random."
+    )
+    auth_login_socket_path: str = setting(
+        "auth-login", type=STR, text="Socket at which login rooms authenticate; relative to base_dir."
+    )
+    auth_master_socket_path: str = setting(
+        "auth-master", type=STR, text="Socket for doveadm's lookups; relative to base_dir."
+    )
+    auth_max_line_octets: int = setting(
+        16384, type=UINT, low=1024, unit="octets", text="Longest line on the sockets of the auth service."
+    )
+    auth_max_requests: int = setting(
+        1000, type=UINT, low=1, unit="requests", text="Unfinished requests one connection to the auth service may have."
+    )
+    auth_mechanisms: tuple[str, ...] = setting(
+        ("plain", "login"), type=BOOLLIST, choices=MECHANISMS, text="SASL mechanisms that are offered."
+    )
+    auth_request_timeout_secs: int = setting(
+        150, type=SECS, low=1, text="An authentication without progress is dropped after this time."
+    )
+    auth_socket_path: str = setting(
+        "auth-userdb", type=STR, text="Socket for user lookups of mail processes; relative to base_dir."
+    )
+    auth_username_chars: str = setting(
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_@",
+        type=STR,
+        text='Characters a user name may have; "" = any.',
+    )
+    auth_username_format: str = setting(
+        "%{user | lower}", type=TEMPLATE, text="How a user name is written before it is looked up."
+    )
+    auth_username_translation: str = setting(
+        "", type=STR, text="Pairs of characters: each first one is replaced by its second one."
+    )
+    auth_worker_queue_limit: int = setting(
+        1000,
+        type=UINT,
+        low=1,
+        unit="verifications",
+        text="Slow password verifications that may wait for a thread; above it clients are told to come back.",
+    )
+    auth_worker_threads: int = setting(
+        2, type=UINT, low=1, high=64, unit="threads", text="Threads that verify password hashes."
+    )
+
+
+@dataclass(frozen=True)
+class PassdbSettings:
+    """``passdb NAME { … }``: a place where passwords are looked up, in the order written."""
+
+    PREFIX: ClassVar[str] = "passdb_"
+
+    name: str = setting("", type=STR, text="Name of the section.")
+    driver: str = setting("", type=STR, text='passwd-file or static; "" = the section\'s name.')
+    default_password_scheme: str = setting("CRYPT", type=STR, text=SCHEMES_TEXT + " static: PLAIN.")
+    deny: bool = setting(False, type=BOOL, text="A user found here is refused.")
+    fields: Mapping[str, str] = setting({}, type=STRLIST, text="Extra fields, expanded after the lookup.")
+    fields_import_all: bool = setting(True, type=BOOL, text="no = only the fields named in fields are kept.")
+    mechanisms_filter: tuple[str, ...] = setting((), type=BOOLLIST, text="Used for these mechanisms only.")
+    passwd_file_max_size_octets: int = setting(
+        64 << 20, type=SIZE, low=1024, key="passwd_file_max_size", text="A bigger passwd-file is refused."
+    )
+    passwd_file_path: str = setting(
+        "", type=TEMPLATE, key="passwd_file_path", text="File of the passwd-file driver; may hold variables."
+    )
+    result_failure: str = setting("continue", type=ENUM, choices=RESULTS, text="What a wrong password means.")
+    result_internalfail: str = setting("continue", type=ENUM, choices=RESULTS, text="What an internal failure means.")
+    result_success: str = setting("return-ok", type=ENUM, choices=RESULTS, text="What a right password means.")
+    skip: str = setting(
+        "never",
+        type=ENUM,
+        choices=("never", "authenticated", "unauthenticated"),
+        text="When this passdb is passed over.",
+    )
+    static_password: str = setting("", type=SECRET, text="Password of every user of the static driver.")
+    username_filter: tuple[str, ...] = setting((), type=BOOLLIST, text="Used for these users; * wildcard, ! excludes.")
+
+
+@dataclass(frozen=True)
+class UserdbSettings:
+    """``userdb NAME { … }``: a place where a user's home and fields are looked up, in the order written."""
+
+    PREFIX: ClassVar[str] = "userdb_"
+
+    name: str = setting("", type=STR, text="Name of the section.")
+    driver: str = setting("", type=STR, text='passwd-file or static; "" = the section\'s name.')
+    fields: Mapping[str, str] = setting({}, type=STRLIST, text="Fields (home, uid, gid …), expanded after the lookup.")
+    fields_import_all: bool = setting(True, type=BOOL, text="no = only the fields named in fields are kept.")
+    passwd_file_max_size_octets: int = setting(
+        64 << 20, type=SIZE, low=1024, key="passwd_file_max_size", text="A bigger passwd-file is refused."
+    )
+    passwd_file_path: str = setting(
+        "", type=TEMPLATE, key="passwd_file_path", text="File of the passwd-file driver; may hold variables."
+    )
+    result_failure: str = setting("continue", type=ENUM, choices=RESULTS, text="What a missing user means.")
+    result_internalfail: str = setting("continue", type=ENUM, choices=RESULTS, text="What an internal failure means.")
+    result_success: str = setting("return-ok", type=ENUM, choices=RESULTS, text="What a found user means.")
+    skip: str = setting(
+        "never", type=ENUM, choices=("never", "found", "notfound"), text="When this userdb is passed over."
+    )
+    static_allow_all_users: bool = setting(
+        False, type=BOOL, text="The static driver answers for any name, without asking the passdbs whether it exists."
+    )
