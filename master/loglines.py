@@ -2,7 +2,7 @@
 
 A line that begins with LOG_MARK was written by ``roost.events``: one level letter, then text with its own prefix.
 Anything else is raw output (a traceback, a complaint of the C library) and becomes an Error under the prefix
-``service[pid]: ``. A torn last line waits for its rest; ``finish`` gives it up as it is. Overlong lines are cut into pieces.
+``service[pid]: ``. A torn last line waits for its rest; ``finish`` gives it up as it is. Overlong lines are cut.
 """
 
 from __future__ import annotations

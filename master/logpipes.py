@@ -14,9 +14,11 @@ from collections.abc import Callable
 
 from master.loglines import Line, Splitter
 from master.logtarget import Target, open_target
-from roost.settings import LoggingSettings
+from roost.settings.schema import LoggingSettings
 
 READ_OCTETS = 1 << 16
+DRAIN_READS = 16
+"""A pipe holds 64 KiB unless somebody enlarged it; a grandchild may still be writing."""
 LINES_PER_SEC = 2000
 TAIL_LINES = 200
 ERRORS_KEPT = 1000
@@ -56,7 +58,8 @@ class Journal:
 
     def flush(self) -> bool:
         """Try again what could not be written. True when nothing is left."""
-        return all([target.flush() for target in self._targets()])
+        done = [target.flush() for target in self._targets()]  # every one, also after one that would block
+        return all(done)
 
     def reopen(self) -> None:
         """Start new files; a file that cannot be opened is reported and the old one stays."""
@@ -132,9 +135,7 @@ class LogPipe:
 
     def drain(self, *, failed: bool) -> None:
         """The child was reaped: take all it left behind; after a failure also the last lines dropped by the rate."""
-        for _ in range(16):
-            before = os.get_blocking(self.fd)
-            assert not before
+        for _ in range(DRAIN_READS):
             if not self._more():
                 break
         self._take(self._splitter.finish())

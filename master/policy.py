@@ -12,6 +12,11 @@ SPAWN_BATCH = 10
 """Forks per service and loop turn, so that a large process_min_avail does not deafen the master."""
 FULL_PAUSE_SECS = 10.0
 """A full house keeps newcomers waiting in the kernel's queue this long before they are turned away."""
+LATE_SECS = 2.0
+"""A turn of the loop that begins so much later than asked means that we slept, and our children with us."""
+KILL_AGAIN_SECS = 10.0
+ERRORS_SECS, ERRORS_MAX = 10.0, 50
+"""So many internal errors in so few seconds: the master gives up rather than spin."""
 FULL_WARNING_SECS = 1.0
 """A full house is logged at most this often."""
 

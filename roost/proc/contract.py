@@ -41,7 +41,8 @@ from typing import TYPE_CHECKING, Literal
 from roost.proc.privileges import Privileges
 
 if TYPE_CHECKING:
-    from roost.settings import Config, ServiceSettings
+    from roost.settings import Config
+    from roost.settings.schema import ServiceSettings
 
 FD_LOG = 2
 FD_STATUS = 5

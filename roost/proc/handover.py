@@ -10,7 +10,7 @@ import pickle
 import tempfile
 from typing import TYPE_CHECKING
 
-from roost.proc.contract import FD_HANDOVER
+from roost.proc.contract import FD_DEAD_MASTER, FD_HANDOVER, FD_STATUS
 
 if TYPE_CHECKING:
     from roost.proc.contract import ChildContext
@@ -27,13 +27,18 @@ def offer(context: ChildContext) -> int:
 
 
 def receive(fd: int = FD_HANDOVER) -> ChildContext:
-    """The context the master offered; closes the descriptor. Raises: OSError, pickle.UnpicklingError."""
+    """The context the master offered; closes the descriptor, and keeps the others from our own future children.
+
+    Raises: OSError, pickle.UnpicklingError.
+    """
     from roost.proc.contract import ChildContext
 
     with os.fdopen(fd, "rb") as stream:
         context = pickle.load(stream)
     if not isinstance(context, ChildContext):
         raise pickle.UnpicklingError(f"expected a ChildContext, got {type(context).__name__}")
+    for inherited in (FD_STATUS, FD_DEAD_MASTER, *(info.fd for info in context.listeners)):
+        os.set_inheritable(inherited, False)
     return context
 
 
