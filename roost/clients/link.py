@@ -74,10 +74,10 @@ class Link:
         if self._connection is not None and self.up:
             self._connection.write(line)
 
-    @property
-    def congested(self) -> bool:
-        """The room does not keep up: write only what must be."""
-        return self._connection is not None and self._connection.paused
+    def flush(self) -> None:
+        """Send what was written now, not at the end of the turn."""
+        if self._connection is not None:
+            self._connection.flush()
 
     async def _run(self, tried: asyncio.Event) -> None:
         delay = FIRST_RETRY_SECS

@@ -121,10 +121,14 @@ class Hub:
             self._inbox.clear()
         if len(updates) > 1:
             updates = _merged(updates)
-        for update in updates:
-            self._call(update)
-            if self._link is not None:
+        link = self._link
+        if link is not None:
+            for update in updates:
                 self._send(update)
+            link.flush()
+        if self._local:
+            for update in updates:
+                self._call(update)
 
     def _call(self, update: Update, key: str | None = None) -> None:
         """The local watchers of one user. ``key``: from the wire, where the name may be a digest."""
@@ -137,6 +141,7 @@ class Hub:
                 self.log.exception("Watcher failed", exc=exc)
 
     def _send(self, update: Update) -> None:
+        """To the notify room, unless nobody else watches the user."""
         assert self._link is not None
         key = wire.user_key(update.username)
         if key in self._muted:
@@ -171,6 +176,8 @@ class Hub:
             elif isinstance(message, wire.Wanted):
                 self._unmute((message.user, self._muted.pop(message.user, False)))
             elif isinstance(message, wire.Resync):
+                while self._muted:
+                    self._unmute(self._muted.popitem())
                 self._resync()
 
     def _unmute(self, entry: tuple[str, bool]) -> None:

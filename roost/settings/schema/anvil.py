@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from roost.settings.fields import SECS, SIZE, STR, setting
+from roost.settings.fields import SECS, SIZE, STR, UINT, setting
 
 
 @dataclass(frozen=True)
@@ -12,6 +12,9 @@ class AnvilSettings:
     """Read by the anvil room and by every room that has sessions."""
 
     anvil_max_line_length: int = setting(8 << 10, type=SIZE, low=1024, text="Longest line on the anvil socket.")
+    anvil_max_sessions: int = setting(
+        200000, type=UINT, low=1, unit="sessions", text="Sessions remembered at once; further ones are not counted."
+    )
     anvil_socket_path: str = setting("anvil", type=STR, text="Socket of the anvil service; relative to base_dir.")
     anvil_timeout_secs: int = setting(
         2, type=SECS, low=1, text="A login does not wait longer than this for the count of its sessions."
