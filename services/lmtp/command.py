@@ -6,7 +6,7 @@ import enum
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from services.lmtp.session import Session, State
+from services.lmtp.session import Session
 
 
 class Then(enum.Enum):
@@ -33,9 +33,10 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Command:
     """``run(session, argument)``; ``argument`` is what follows the verb and one space. It raises RoostError, never
-    formats an error. ``states``: where it is legal; elsewhere it is answered with 503 and ``otherwise``."""
+    formats an error. ``states``: where it is legal, ``State`` joined by ``|``; elsewhere the answer is 503 and
+    ``otherwise``."""
 
     name: bytes
-    states: State
+    states: int
     run: Callable[[Session, bytes], Awaitable[Answer]]
     otherwise: str = "Bad sequence of commands"

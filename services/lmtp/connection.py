@@ -71,10 +71,10 @@ class LmtpConnection(Connection):
             self._arm()
             return
         self.session = Session(self._shared, self.peer, secured=self.secured)
-        self._keeper.joined(self)
         self._shared.log.info(f"Connect from {self.peer.remote_ip or 'local'}")
         self.write(REPLIES["GREETING"].line(f"{self._shared.hostname} {REPLIES['GREETING'].text}"))
         self._arm()
+        self._keeper.joined(self)
 
     def data(self, chunk: memoryview) -> None:
         self._take(bytes(chunk))
@@ -142,7 +142,7 @@ class LmtpConnection(Connection):
         self.set_deadline(self._shared.settings.lmtp_timeout_secs, self._timed_out)
 
     def _timed_out(self) -> None:
-        if self._task is None:
+        if self._task is None:  # else it is us who take long
             self.write(REPLIES["TIMEOUT"].wire)
             self.close()
 
@@ -155,7 +155,6 @@ class LmtpConnection(Connection):
         task = run_inline(self.loop, self._converse(session))
         if task is not None:
             self._task = task
-            self.cancel_deadline()
             self._keeper.adopt(task)
             task.add_done_callback(self._waited)
 

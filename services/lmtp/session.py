@@ -13,14 +13,16 @@ from services.lmtp.shared import Shared
 from services.lmtp.spool import Spool
 
 
-class State(enum.IntFlag):
-    """Where the conversation stands; a command's row names the states it is legal in."""
+class State(enum.IntEnum):
+    """Where the conversation stands; a command's row names the states it is legal in, joined by ``|``."""
 
     NEW = 1  # no LHLO yet
     READY = 2
     MAIL = 4  # a sender is given
     CHUNKS = 8  # BDAT has begun
-    ANY = 15
+
+
+ANY = State.NEW | State.READY | State.MAIL | State.CHUNKS
 
 
 @dataclass(slots=True)

@@ -62,7 +62,7 @@ class Spool:
     def field(self, name: bytes) -> str:
         """The first header field of that name (lower case) for the log, at most 300 characters; "" when absent."""
         head = self._head
-        end = head.find(b"\r\n\r\n")
+        end = 0 if head.startswith(b"\r\n") else head.find(b"\r\n\r\n")
         match = _FIELDS[name].search(head, 0, end if end >= 0 else len(head))
         return match[1].strip().decode("utf-8", "replace")[:300] if match is not None else ""
 

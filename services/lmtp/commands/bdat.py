@@ -12,7 +12,7 @@ from roost.smtp.replies import REPLIES
 from services.lmtp.command import Answer, Command, Then
 from services.lmtp.deliver import open_spool
 from services.lmtp.errors import error_wire
-from services.lmtp.session import Session, State
+from services.lmtp.session import ANY, Session, State
 
 _CHUNK = re.compile(rb"[ \t]*(\d{1,18})(?:[ \t]+(LAST))?[ \t]*", re.IGNORECASE)
 
@@ -40,4 +40,4 @@ async def run(session: Session, argument: bytes) -> Answer:
     return Answer(b"", Then.CHUNK, size_octets, last)
 
 
-BDAT = Command(b"BDAT", State.ANY, run)
+BDAT = Command(b"BDAT", ANY, run)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from roost.smtp.replies import REPLIES
 from services.lmtp.command import Answer, Command
-from services.lmtp.session import Session, State
+from services.lmtp.session import ANY, Session
 
 _HELP = Answer(REPLIES["HELP"].wire)
 
@@ -13,4 +13,4 @@ async def run(session: Session, argument: bytes) -> Answer:
     return _HELP
 
 
-HELP = Command(b"HELP", State.ANY, run)
+HELP = Command(b"HELP", ANY, run)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from roost.smtp.address import parse_domain
 from roost.smtp.replies import multiline
 from services.lmtp.command import Answer, Command
-from services.lmtp.session import Session, State
+from services.lmtp.session import ANY, Session, State
 
 # SMTPUTF8: addresses and header fields in UTF-8 are stored as they come (RFC 6531).
 EXTENSIONS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "CHUNKING")
@@ -25,4 +25,4 @@ async def run(session: Session, argument: bytes) -> Answer:
     return Answer(multiline(250, lines))
 
 
-LHLO = Command(b"LHLO", State.ANY, run)
+LHLO = Command(b"LHLO", ANY, run)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from roost.smtp.replies import REPLIES
 from services.lmtp.command import Answer, Command, Then
-from services.lmtp.session import Session, State
+from services.lmtp.session import ANY, Session
 
 _BYE = Answer(REPLIES["BYE"].wire, Then.CLOSE)
 
@@ -14,4 +14,4 @@ async def run(session: Session, argument: bytes) -> Answer:
     return _BYE
 
 
-QUIT = Command(b"QUIT", State.ANY, run)
+QUIT = Command(b"QUIT", ANY, run)

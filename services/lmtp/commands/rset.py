@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from roost.smtp.replies import REPLIES
 from services.lmtp.command import Answer, Command
-from services.lmtp.session import Session, State
+from services.lmtp.session import ANY, Session
 
 _OK = Answer(REPLIES["OK"].wire)
 
@@ -14,4 +14,4 @@ async def run(session: Session, argument: bytes) -> Answer:
     return _OK
 
 
-RSET = Command(b"RSET", State.ANY, run)
+RSET = Command(b"RSET", ANY, run)

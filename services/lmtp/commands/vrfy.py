@@ -5,7 +5,7 @@ from __future__ import annotations
 from roost.errors import Malformed
 from roost.smtp.replies import REPLIES
 from services.lmtp.command import Answer, Command
-from services.lmtp.session import Session, State
+from services.lmtp.session import ANY, Session
 
 _CANNOT = Answer(REPLIES["CANNOT_VRFY"].wire)
 
@@ -16,4 +16,4 @@ async def run(session: Session, argument: bytes) -> Answer:
     return _CANNOT
 
 
-VRFY = Command(b"VRFY", State.ANY, run)
+VRFY = Command(b"VRFY", ANY, run)
