@@ -1,0 +1,157 @@
+"""From the configuration to the room's databases: drivers, chains, decoys. What makes no sense is a ConfigError."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Protocol
+
+from roost.auth.api import Passdb, Userdb
+from roost.errors import ConfigError, RoostError
+from roost.events.log import Log
+from roost.settings.schema.auth import AuthSettings, PassdbSettings, UserdbSettings
+from roost.settings.schema.logging import LoggingSettings
+from roost.worker.offload import Offload
+from services.auth.core import Authenticator
+from services.auth.hashing import Hasher
+from services.auth.passdb import DEFAULT_SCHEMES, PASSDBS
+from services.auth.passdb.base import DriverContext
+from services.auth.passdbs import PassdbChain, PassdbRow
+from services.auth.schemes import ALL_SCHEMES, SCHEMES, Stored
+from services.auth.userdb import USERDBS
+from services.auth.userdbs import UserdbChain, UserdbRow
+from services.auth.username import NameRules
+
+GENERAL_SCHEME = "CRYPT"  # the default of passdb_default_password_scheme
+MAX_PROTOCOLS = 64
+
+
+class Databases(Protocol):
+    """What is read of the configuration (``roost.settings.Config`` has it)."""
+
+    def passdbs_of(self, protocol: str) -> Sequence[PassdbSettings]: ...
+
+    def userdbs_of(self, protocol: str) -> Sequence[UserdbSettings]: ...
+
+
+class Builder:
+    """Makes the chains of each protocol when first asked for; equal blocks share one driver."""
+
+    def __init__(
+        self,
+        config: Databases,
+        settings: AuthSettings,
+        logging: LoggingSettings,
+        hasher: Hasher,
+        offload: Offload,
+        log: Log,
+    ) -> None:
+        self._config = config
+        self._settings = settings
+        self._hasher = hasher
+        self._schemes = ALL_SCHEMES if settings.auth_allow_weak_schemes else SCHEMES
+        self._passdb_rows: list[PassdbRow] = []
+        self._userdb_rows: list[UserdbRow] = []
+        self._passdbs: dict[str, PassdbChain] = {}
+        self._userdbs: dict[str, UserdbChain] = {}
+        self._decoys: dict[str, Stored | None] = {}
+        self.core = Authenticator(
+            settings,
+            NameRules(settings),
+            self.passdbs,
+            self.userdbs,
+            log,
+            verbose=logging.auth_verbose,
+            debug=logging.auth_debug,
+        )
+        self._context = DriverContext(log, offload, self.core.exists)
+
+    async def check(self) -> None:
+        """Build what every protocol uses and make the decoys, so that the first login finds all ready.
+
+        Raises ConfigError.
+        """
+        passdbs = self._config.passdbs_of("")
+        if not passdbs:
+            raise ConfigError("No passdbs specified in configuration file. PLAIN mechanism needs one", key="passdb")
+        last = passdbs[-1]
+        if last.result_success == "continue":
+            raise ConfigError("Last passdb can't have result_success=continue", key=f"passdb {last.name}")
+        for name in sorted({_default_scheme(one) for one in passdbs}):
+            await self._make_decoy(name)
+        self.passdbs("")
+        self.userdbs("")
+
+    def passdbs(self, protocol: str) -> PassdbChain:
+        """The chain of a protocol. Raises ConfigError when first built."""
+        chain = self._passdbs.get(protocol)
+        if chain is None:
+            rows = [self._passdb(settings) for settings in self._config.passdbs_of(protocol)]
+            chain = PassdbChain(rows, self._schemes, self._hasher)
+            if len(self._passdbs) < MAX_PROTOCOLS:
+                self._passdbs[protocol] = chain
+        return chain
+
+    def userdbs(self, protocol: str) -> UserdbChain:
+        """The chain of a protocol. Raises ConfigError when first built."""
+        chain = self._userdbs.get(protocol)
+        if chain is None:
+            chain = UserdbChain([self._userdb(settings) for settings in self._config.userdbs_of(protocol)])
+            if len(self._userdbs) < MAX_PROTOCOLS:
+                self._userdbs[protocol] = chain
+        return chain
+
+    def _passdb(self, settings: PassdbSettings) -> PassdbRow:
+        for row in self._passdb_rows:
+            if row.settings == settings:
+                return row
+        name = settings.driver or settings.name
+        factory = PASSDBS.get(name)
+        if factory is None:
+            known = ", ".join(PASSDBS)
+            raise ConfigError(f"Unknown passdb driver '{name}' (there are: {known})", key=f"passdb {settings.name}")
+        driver: Passdb = factory(settings, self._context)
+        scheme = _default_scheme(settings)
+        if scheme not in self._schemes:
+            raise ConfigError(f"Unknown scheme {scheme}", key="passdb_default_password_scheme")
+        row = PassdbRow(settings.name, settings, driver, scheme, self._decoys.get(scheme))
+        self._passdb_rows.append(row)
+        return row
+
+    def _userdb(self, settings: UserdbSettings) -> UserdbRow:
+        for row in self._userdb_rows:
+            if row.settings == settings:
+                return row
+        name = settings.driver or settings.name
+        factory = USERDBS.get(name)
+        if factory is None:
+            known = ", ".join(USERDBS)
+            raise ConfigError(f"Unknown userdb driver '{name}' (there are: {known})", key=f"userdb {settings.name}")
+        driver: Userdb = factory(settings, self._context)
+        row = UserdbRow(settings.name, settings, driver)
+        self._userdb_rows.append(row)
+        return row
+
+    async def _make_decoy(self, name: str) -> None:
+        """A stored password of this scheme that nobody has. None when the scheme costs nothing or does not work."""
+        scheme = self._schemes.get(name)
+        self._decoys[name] = None
+        if scheme is None or not scheme.slow:
+            return
+        made: list[bytes] = []
+
+        def make() -> bool:
+            made.append(scheme.generate(os.urandom(16).hex().encode(), 0, os.urandom))
+            return True
+
+        try:
+            await self._hasher.run(make, "")
+        except RoostError:
+            return
+        self._decoys[name] = Stored(scheme, made[0])
+
+
+def _default_scheme(settings: PassdbSettings) -> str:
+    name = settings.default_password_scheme.upper()
+    own = DEFAULT_SCHEMES.get(settings.driver or settings.name)
+    return own if own is not None and name == GENERAL_SCHEME else name

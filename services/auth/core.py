@@ -1,0 +1,150 @@
+"""The decisions of the room: authenticate somebody, look a user up, list the users. No socket here.
+
+Both connection kinds stand on it: ``client`` (authentication) and ``lookups`` (master and userdb sockets).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+
+from roost.auth.api import Query
+from roost.errors import RoostError, Unavailable
+from roost.events.log import Log
+from roost.ipc import auth as wire
+from roost.ipc.lines import to_octets
+from roost.sasl.base import Verify
+from roost.settings.schema.auth import AuthSettings
+from services.auth.fields import visible
+from services.auth.journal import Journal
+from services.auth.passdbs import PassdbChain, PassdbOutcome, Result
+from services.auth.userdbs import Found, UserdbChain, UserdbOutcome
+from services.auth.username import BadName, NameRules, password_allowed
+
+
+@dataclass(slots=True)
+class Verdict:
+    """The end of an authentication.
+
+    ``ok``: ``fields`` are what OK shows beside the user; ``userdb`` the userdb's answer when it was asked for.
+    Otherwise ``code`` and ``reason`` of FAIL; ``internal``: not the client's fault; ``nodelay``: answer at once.
+    """
+
+    ok: bool
+    user: str = ""
+    fields: dict[str, str] = field(default_factory=dict, repr=False)
+    userdb: Mapping[str, str] | None = None
+    code: str = ""
+    reason: str = ""
+    internal: bool = False
+    nodelay: bool = False
+
+
+class Authenticator:
+    """Everything that decides, for one configuration. ``passdbs``, ``userdbs``: the chains of a protocol."""
+
+    def __init__(
+        self,
+        settings: AuthSettings,
+        names: NameRules,
+        passdbs: Callable[[str], PassdbChain],
+        userdbs: Callable[[str], UserdbChain],
+        log: Log,
+        *,
+        verbose: bool,
+        debug: bool,
+    ) -> None:
+        self.settings = settings
+        self._names = names
+        self._passdbs = passdbs
+        self._userdbs = userdbs
+        self._log = log
+        self._verbose = verbose
+        self._debug = debug
+
+    def journal(self, user: str, mechanism: str, parameters: Mapping[str, str]) -> Journal:
+        debug = self._debug or "debug" in parameters
+        return Journal(self._log, user, mechanism, parameters, verbose=self._verbose, debug=debug)
+
+    async def authenticate(
+        self, verify: Verify, mechanism: str, parameters: Mapping[str, str], *, key: str, with_userdb: bool
+    ) -> Verdict:
+        """Is this who they say? ``key``: whose turn a slow hash takes (client address, or the connection)."""
+        journal = self.journal(verify.authcid.decode("utf-8", "replace"), mechanism, parameters)
+        try:
+            name = self._names.name_of(verify.authcid)
+        except BadName as error:
+            journal.failed("", error.detail)
+            return Verdict(False)
+        journal.user = name
+        if verify.authzid:
+            target = verify.authzid.decode("utf-8", "replace")[:64]
+            journal.failed("", f"Attempted master login with no master passdbs (trying to log in as user: {target})")
+            return Verdict(False, name)
+        if not password_allowed(verify.password.reveal()):
+            journal.failed("", "Attempted login with password having illegal chars")
+            return Verdict(False, name)
+        original = verify.authcid.decode("utf-8")
+        query = Query(name, parameters, mechanism, original)
+        outcome = await self._passdbs(query.service).ask(query, verify.password, key, journal)
+        if outcome.result is not Result.OK:
+            return _refusal(outcome)
+        fields = visible(outcome.fields) if outcome.fields else {}
+        if outcome.user != original:
+            fields["original_user"] = original
+        verdict = Verdict(True, outcome.user, fields, nodelay="nodelay" in outcome.fields)
+        if with_userdb and "nologin" not in fields:
+            query = Query(outcome.user, parameters, mechanism, original, authenticated=True)
+            found = await self._userdbs(query.service).ask(query, journal)
+            if found.result is not Found.OK:
+                if found.result is Found.UNKNOWN:
+                    journal.error("", "user not found from any userdbs")
+                return Verdict(False, outcome.user, code=wire.TEMP_FAIL, internal=True)
+            verdict.userdb = found.fields
+            if found.user != outcome.user:
+                verdict.userdb = {**found.fields, "user": found.user}
+        return verdict
+
+    async def passdb_lookup(self, name: str, parameters: Mapping[str, str]) -> PassdbOutcome:
+        """What the passdbs say about a user, without a password."""
+        journal = self.journal(name, "", parameters)
+        try:
+            query = Query(self._names.normalise(name), parameters, "", name)
+        except RoostError as error:
+            journal.failed("", error.detail)
+            return PassdbOutcome(Result.UNKNOWN, name)
+        journal.user = query.user
+        return await self._passdbs(query.service).ask(query, None, "", journal)
+
+    async def userdb_lookup(
+        self, name: str, parameters: Mapping[str, str], *, authenticated: bool = False
+    ) -> UserdbOutcome:
+        """What the userdbs say about a user. ``authenticated``: a passdb has proved this very user."""
+        journal = self.journal(name, "", parameters)
+        try:
+            user = name if authenticated else self._names.name_of(to_octets(name))
+        except RoostError as error:
+            journal.failed("", error.detail)
+            return UserdbOutcome(Found.UNKNOWN, name)
+        journal.user = user
+        query = Query(user, parameters, "", name, authenticated=authenticated)
+        return await self._userdbs(query.service).ask(query, journal)
+
+    async def exists(self, query: Query) -> bool:
+        """Whether the passdbs know the user; for userdbs that cannot tell. Raises Unavailable."""
+        journal = self.journal(query.user, "", query.parameters)
+        asked = Query(query.user, query.parameters, "", query.original_user)
+        outcome = await self._passdbs(asked.service).ask(asked, None, "", journal)
+        if outcome.result is Result.INTERNAL:
+            raise Unavailable("Temporary authentication failure.", detail="the passdb lookup failed")
+        return outcome.result is Result.OK
+
+    def users(self, parameters: Mapping[str, str]) -> AsyncIterator[str]:
+        """Every user's name. Raises Unavailable while iterating."""
+        return self._userdbs(Query("", parameters).service).iterate()
+
+
+def _refusal(outcome: PassdbOutcome) -> Verdict:
+    if outcome.result is Result.INTERNAL:
+        return Verdict(False, outcome.user, code=wire.TEMP_FAIL, internal=True)
+    return Verdict(False, outcome.user)

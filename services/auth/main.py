@@ -1,0 +1,132 @@
+"""The auth room in its process: built from the configuration, one connection object for each accepted client."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import Mapping
+
+from roost.errors import ConfigError
+from roost.net.connection import Connection
+from roost.proc.contract import ListenerInfo
+from roost.sasl import MECHANISMS
+from roost.settings.schema.auth import AuthSettings
+from roost.settings.schema.logging import LoggingSettings
+from roost.worker.service import Service, Worker
+from services.auth.build import Builder
+from services.auth.client import ClientConnection
+from services.auth.core import Authenticator
+from services.auth.failures import FailureQueue
+from services.auth.hashing import Hasher
+from services.auth.lookups import LookupConnection
+from services.auth.request import Request, State
+
+SWEEP_SECS = 5.0
+DRAIN_SECS = 5.0
+CLIENT_TYPES = ("auth", "login", "auth-legacy")
+LOOKUP_TYPES = ("master", "userdb")
+
+
+class AuthRoom:
+    """What all connections share."""
+
+    def __init__(self, worker: Worker, settings: AuthSettings, core: Authenticator, hasher: Hasher) -> None:
+        self.loop = worker.loop
+        self.log = worker.log
+        self.pid = worker.pid
+        self.settings = settings
+        self.adopt = worker.adopt
+        self.entropy = os.urandom
+        self.clients: set[ClientConnection] = set()
+        self.lookups: set[LookupConnection] = set()
+        self.by_cpid: dict[int, ClientConnection] = {}
+        self.mechanism_flags = _mechanisms(settings)
+        self.hasher = hasher
+        self.core = core
+        self._random = random.SystemRandom()
+        self.failures = FailureQueue(
+            worker.loop,
+            delay_secs=settings.auth_failure_delay_secs,
+            limit=settings.auth_failure_queue_limit,
+            random=self._random,
+        )
+        self.internal: set[Request] = set()  # internal failures that wait for their delay
+        self._cuid = 0
+        worker.every(SWEEP_SECS, self._sweep)
+
+    def next_cuid(self) -> int:
+        self._cuid = self._cuid % 0xFFFFFFFF + 1
+        return self._cuid
+
+    def connection(self, listener: ListenerInfo) -> Connection:
+        kind = type_of(listener)
+        if kind in LOOKUP_TYPES:
+            return LookupConnection(self, master=kind == "master", socket_path=listener.path)
+        return ClientConnection(self, login=kind == "login", legacy=kind == "auth-legacy")
+
+    def hold_internal(self, request: Request) -> None:
+        """An internal failure waits its own delay, up to half longer, so that a sick database is not hammered."""
+        delay_secs = self.settings.auth_internal_failure_delay_msecs / 1000
+        if delay_secs <= 0 or len(self.internal) >= self.settings.auth_failure_queue_limit:
+            request.release()
+            return
+        self.internal.add(request)
+        request.timer = self.loop.call_later(delay_secs * (1 + self._random.random() / 2), request.release)
+
+    async def drain(self, *, politely: bool) -> None:
+        """Answer what is held back or at work, then close every connection: our clients reconnect to the next process.
+
+        Conversations that wait for their client get DRAIN_SECS, unless the process is to stop at once.
+        """
+        patience = self.loop.time() + (0 if politely else DRAIN_SECS)
+        while True:
+            self.failures.flush()
+            for request in list(self.internal):
+                request.release()
+            unfinished = [request for client in self.clients for request in client.requests.values()]
+            working = any(request.state is State.WORKING for request in unfinished)
+            if not working and (not unfinished or self.loop.time() >= patience):
+                break
+            await asyncio.sleep(0.02)
+        for connection in (*self.clients, *self.lookups):
+            connection.close()
+        self.hasher.close()
+
+    def _sweep(self) -> None:
+        before = self.loop.time() - self.settings.auth_request_timeout_secs
+        for client in list(self.clients):
+            client.expire(before)
+
+
+def type_of(listener: ListenerInfo) -> str:
+    """The listener's type: given, or the part of its name after the last ``-``; anything unknown is ``auth``."""
+    kind = listener.type or listener.name.rpartition("/")[2].rpartition("-")[2]
+    return kind if kind in CLIENT_TYPES + LOOKUP_TYPES else "auth"
+
+
+def _mechanisms(settings: AuthSettings) -> Mapping[str, frozenset[str]]:
+    """The offered mechanisms and their flags. Raises ConfigError."""
+    chosen: dict[str, frozenset[str]] = {}
+    for name in settings.auth_mechanisms:
+        mechanism = MECHANISMS.get(name.upper())
+        if mechanism is None:
+            raise ConfigError(f"Unknown authentication mechanism '{name}'", key="auth_mechanisms")
+        chosen[mechanism.name] = mechanism.flags
+    if not chosen:
+        raise ConfigError("No authentication mechanisms configured", key="auth_mechanisms")
+    return chosen
+
+
+async def start(worker: Worker) -> AuthRoom:
+    """Raises ConfigError when the configuration makes no sense."""
+    config = worker.config
+    settings = config.section(AuthSettings, service="auth")
+    logging = config.section(LoggingSettings, service="auth")
+    hasher = Hasher(worker.loop, threads=settings.auth_worker_threads, limit=settings.auth_worker_queue_limit)
+    builder = Builder(config, settings, logging, hasher, worker.offload, worker.log)
+    await builder.check()
+    return AuthRoom(worker, settings, builder.core, hasher)
+
+
+SERVICE = Service("auth", start)

@@ -1,0 +1,18 @@
+"""Password databases: PASSDBS names the drivers. Each is one file; it passes ``roost/testing/passdb.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from roost.auth.api import Passdb
+from roost.settings.schema.auth import PassdbSettings
+from services.auth.passdb import passwd_file, static
+from services.auth.passdb.base import DriverContext
+
+PASSDBS: Mapping[str, Callable[[PassdbSettings, DriverContext], Passdb]] = {
+    "passwd-file": passwd_file.PasswdFile,
+    "static": static.Static,
+}
+
+# Drivers whose passwords have this scheme when they name none, whatever the general default is.
+DEFAULT_SCHEMES: Mapping[str, str] = {"static": "PLAIN"}

@@ -1,0 +1,25 @@
+"""passdb passwd-file: passwords and extra fields out of a file (``services/auth/passwd_file.py`` reads it)."""
+
+from __future__ import annotations
+
+from roost.auth.api import Entry, Query
+from roost.settings.schema.auth import PassdbSettings
+from services.auth.passdb.base import DriverContext
+from services.auth.passwd_file import open_files, passdb_fields
+
+
+class PasswdFile:
+    """See the head of this file."""
+
+    def __init__(self, settings: PassdbSettings, context: DriverContext) -> None:
+        self._files = open_files(settings.passwd_file_path, settings.passwd_file_max_size_octets, context)
+
+    async def find(self, query: Query) -> Entry | None:
+        table = self._files.cached(query) or await self._files.table(query)
+        row = table.row(query.user) if table is not None else None
+        if row is None:
+            return None
+        return Entry(row.password or None, passdb_fields(row, query))
+
+    def decoy(self) -> str:
+        return self._files.typical

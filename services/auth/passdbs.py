@@ -1,0 +1,253 @@
+"""The passdbs in their order: is this the right password, and what do the databases say about the user?
+
+Each database is asked in turn; the rule for its outcome (``result_success``, ``result_failure``,
+``result_internalfail``) says whether to stop and what the state is by then. The state begins as failure. After a
+``continue`` rule on success the password counts as verified and later databases are only looked up. Fields of a
+database that failed are dropped, with a change of the user's name.
+
+An unknown user costs what a known one with a wrong password costs: the given password is verified against a decoy.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from roost.auth.api import Entry, Passdb, Query
+from roost.errors import RoostError
+from roost.settings.schema.auth import PassdbSettings
+from roost.settings.variables import expand
+from roost.util.secret import Secret
+from services.auth import nets
+from services.auth.fields import OWN, USERDB_PREFIX, merge, renamed
+from services.auth.hashing import Hasher
+from services.auth.journal import Journal
+from services.auth.schemes import BadHash, Scheme, Stored, parse
+from services.auth.wildcard import selected
+
+LOOKUP = "lookup"  # what mechanisms_filter calls a question without a password
+
+
+class Result(enum.Enum):
+    """The outcome of one passdb, or of all."""
+
+    OK = "ok"
+    MISMATCH = "password_mismatch"
+    UNKNOWN = "user_unknown"
+    DENIED = "denied"
+    NEXT = "next"
+    INTERNAL = "internal_failure"
+
+
+@dataclass(slots=True)
+class PassdbOutcome:
+    """``fields`` hold everything the databases said, hidden ones too (``fields.visible``)."""
+
+    result: Result
+    user: str
+    fields: dict[str, str] = field(default_factory=dict, repr=False)
+    userdb_fields: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class PassdbRow:
+    """One configured passdb."""
+
+    name: str
+    settings: PassdbSettings
+    driver: Passdb
+    default_scheme: str
+    decoy: Stored | None  # of the default scheme, for drivers that have no better one
+
+
+class PassdbChain:
+    """All of them; ``schemes`` are those that may be used to log in."""
+
+    def __init__(self, rows: list[PassdbRow], schemes: Mapping[str, Scheme], hasher: Hasher) -> None:
+        self.rows = rows
+        self._schemes = schemes
+        self._hasher = hasher
+
+    async def ask(self, query: Query, password: Secret | None, key: str, journal: Journal) -> PassdbOutcome:
+        """Verify ``password``, or only look the user up when it is None. ``key``: whose turn hashing takes.
+
+        ``query.user`` is changed when a database renames the user.
+        """
+        outcome = PassdbOutcome(Result.UNKNOWN, query.user)
+        success = verified = internal_seen = asked = False
+        for row in self.rows:
+            settings = row.settings
+            if settings.skip != "never" and (settings.skip == "authenticated") == success:
+                continue
+            if not _wanted(settings, query):
+                continue
+            asked = True
+            before, fields = query.user, dict(outcome.fields)
+            result = await self._ask_one(row, query, password, verified, fields, key, journal)
+            if settings.deny:
+                if result is Result.UNKNOWN:
+                    continue
+                outcome.result = result if result is Result.INTERNAL else Result.DENIED
+                if result is not Result.INTERNAL:
+                    journal.failed(row.name, "User found from deny passdb")
+                return outcome
+            outcome.result = result
+            if result is Result.OK:
+                rule = settings.result_success
+                outcome.fields = fields
+                verified = True
+            else:
+                query.user = before
+                if result is Result.NEXT:
+                    rule = "continue"
+                    outcome.fields = fields
+                    query.user = renamed(before, fields)
+                elif result is Result.INTERNAL:
+                    rule = settings.result_internalfail
+                    internal_seen = True
+                else:
+                    rule = settings.result_failure
+            for name in OWN:
+                outcome.fields.pop(name, None)
+            if rule.endswith("-ok"):
+                success = True
+            elif rule.endswith("-fail"):
+                success = False
+            if rule.startswith("return"):
+                break
+        return _conclude(outcome, query, success, internal_seen, asked, journal)
+
+    async def _ask_one(
+        self,
+        row: PassdbRow,
+        query: Query,
+        password: Secret | None,
+        verified: bool,
+        fields: dict[str, str],
+        key: str,
+        journal: Journal,
+    ) -> Result:
+        """One database's answer; its fields are merged into ``fields``."""
+        try:
+            entry = await row.driver.find(query)
+            if entry is None:
+                if password is not None and not verified:
+                    await self._waste(row, password, key)
+                journal.failed(row.name, "unknown user")
+                return Result.UNKNOWN
+            if row.settings.deny:
+                return Result.OK
+            self._merge(row, query, entry, fields)
+            if verified or password is None:
+                result = Result.OK
+            elif "noauthenticate" in fields:
+                return Result.NEXT
+            else:
+                result = await self._verify(row, entry, fields, password, key, journal)
+            if result is Result.OK and password is not None:
+                result = _check_nets(row, query, fields, journal)
+            if result is Result.OK and "fail" in fields:
+                journal.failed(row.name, "fail field is set")
+                result = Result.MISMATCH
+        except RoostError as error:
+            journal.error(row.name, error.detail or error.client_text)
+            return Result.INTERNAL
+        if result is Result.OK:
+            query.user = renamed(query.user, fields)
+            for name in ("user", "username", "domain"):
+                fields.pop(name, None)
+        return result
+
+    def _merge(self, row: PassdbRow, query: Query, entry: Entry, fields: dict[str, str]) -> None:
+        """The driver's fields and then those of the block. Raises ConfigError for a broken template."""
+        settings = row.settings
+        if entry.fields and settings.fields_import_all:
+            merge(fields, entry.fields)
+        if settings.fields:
+            variables = query.variables()
+            for name, value in entry.fields.items():
+                variables[f"passdb:{name}"] = value
+            merge(fields, {name: expand(value, variables) for name, value in settings.fields.items()})
+
+    async def _verify(
+        self, row: PassdbRow, entry: Entry, fields: dict[str, str], password: Secret, key: str, journal: Journal
+    ) -> Result:
+        if "nopassword" in fields:
+            return Result.OK
+        text = fields.get("password") or entry.password
+        try:
+            if "password_noscheme" in fields:
+                stored = Stored(self._schemes["PLAIN"], fields["password_noscheme"].encode("utf-8", "surrogateescape"))
+            elif text:
+                stored = parse(text, self._schemes, row.default_scheme)
+            else:
+                await self._waste(row, password, key)
+                journal.failed(row.name, "No password returned (and no nopassword)")
+                return Result.MISMATCH
+            matches = await self._hasher.verify(stored, password.reveal(), key)
+        except BadHash as error:
+            await self._waste(row, password, key)
+            journal.error(row.name, error.detail)
+            return Result.MISMATCH
+        if matches and stored.data:
+            return Result.OK
+        journal.failed(row.name, "Password mismatch")
+        return Result.MISMATCH
+
+    async def _waste(self, row: PassdbRow, password: Secret, key: str) -> None:
+        """Spend the time a verification takes. Raises Unavailable when too many wait, as a verification does."""
+        text = row.driver.decoy()
+        stored = row.decoy
+        if text:
+            try:
+                stored = parse(text, self._schemes, row.default_scheme)
+            except BadHash:
+                pass
+        if stored is not None:
+            try:
+                await self._hasher.verify(stored, password.reveal(), key)
+            except BadHash:
+                pass
+
+
+def _wanted(settings: PassdbSettings, query: Query) -> bool:
+    if settings.mechanisms_filter:
+        mechanism = query.mechanism or LOOKUP
+        if mechanism not in {name.lower() for name in settings.mechanisms_filter}:
+            return False
+    return not settings.username_filter or selected(settings.username_filter, query.user)
+
+
+def _check_nets(row: PassdbRow, query: Query, fields: Mapping[str, str], journal: Journal) -> Result:
+    given = query.parameters.get
+    for name, address in (("allow_nets", given("rip", "")), ("allow_real_nets", given("real_rip") or given("rip", ""))):
+        if name in fields:
+            why = nets.refusal(name, fields[name], address)
+            if why:
+                journal.failed(row.name, why)
+                return Result.MISMATCH
+    return Result.OK
+
+
+def _conclude(
+    outcome: PassdbOutcome, query: Query, success: bool, internal_seen: bool, asked: bool, journal: Journal
+) -> PassdbOutcome:
+    """The end of the list: the state decides; without success an internal failure outweighs a mismatch."""
+    if not asked:
+        journal.error("", "All password databases were skipped")
+        outcome.result = Result.INTERNAL
+    elif success:
+        outcome.result = Result.OK
+    elif outcome.result is Result.NEXT:
+        journal.error("", "Last passdb had noauthenticate field, cannot authenticate user")
+        outcome.result = Result.INTERNAL
+    elif internal_seen:
+        outcome.result = Result.INTERNAL
+    elif outcome.result is Result.OK:
+        outcome.result = Result.MISMATCH  # verified, and a rule turned it down
+    outcome.user = query.user
+    if outcome.fields:
+        for name in [name for name in outcome.fields if name.startswith(USERDB_PREFIX)]:
+            outcome.userdb_fields[name[len(USERDB_PREFIX) :]] = outcome.fields.pop(name)
+    return outcome

@@ -1,0 +1,15 @@
+"""User databases: USERDBS names the drivers, one file each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from roost.auth.api import Userdb
+from roost.settings.schema.auth import UserdbSettings
+from services.auth.passdb.base import DriverContext
+from services.auth.userdb import passwd_file, static
+
+USERDBS: Mapping[str, Callable[[UserdbSettings, DriverContext], Userdb]] = {
+    "passwd-file": passwd_file.PasswdFile,
+    "static": static.Static,
+}

@@ -1,0 +1,32 @@
+"""userdb passwd-file: uid, gid, home and ``userdb_…`` fields out of a file (``services/auth/passwd_file.py``)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+
+from roost.auth.api import Query
+from roost.settings.schema.auth import UserdbSettings
+from services.auth.passdb.base import DriverContext
+from services.auth.passwd_file import open_files, userdb_fields
+
+
+class PasswdFile:
+    """See the head of this file."""
+
+    def __init__(self, settings: UserdbSettings, context: DriverContext) -> None:
+        self._variable = "%{" in settings.passwd_file_path
+        self._files = open_files(settings.passwd_file_path, settings.passwd_file_max_size_octets, context)
+
+    async def find(self, query: Query) -> Mapping[str, str] | None:
+        table = self._files.cached(query) or await self._files.table(query)
+        row = table.row(query.user) if table is not None else None
+        return None if row is None else userdb_fields(row, query)
+
+    def iterate(self) -> AsyncIterator[str] | None:
+        """Every name of the file; None when there is a file for each user or domain."""
+        return None if self._variable else self._names()
+
+    async def _names(self) -> AsyncIterator[str]:
+        table = await self._files.table(Query(""))
+        for name in table.users() if table is not None else ():
+            yield name

@@ -1,0 +1,121 @@
+"""The userdbs in their order: where does a user live?
+
+Found, not found and internal failure each have their rule (``result_success`` …), like the passdbs'. Fields of several
+databases add up when the rules say continue. Without any userdb every user is found, with no fields.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from roost.auth.api import Query, Userdb
+from roost.errors import RoostError, Unavailable
+from roost.settings.schema.auth import UserdbSettings
+from roost.settings.variables import expand, expand_path
+from services.auth.fields import merge, renamed
+from services.auth.journal import Journal
+
+
+class Found(enum.Enum):
+    """The outcome of one userdb, or of all."""
+
+    OK = "ok"
+    UNKNOWN = "user_unknown"
+    INTERNAL = "internal_failure"
+
+
+@dataclass(slots=True)
+class UserdbOutcome:
+    result: Found
+    user: str
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class UserdbRow:
+    """One configured userdb."""
+
+    name: str
+    settings: UserdbSettings
+    driver: Userdb
+
+
+class UserdbChain:
+    """All of them."""
+
+    def __init__(self, rows: list[UserdbRow]) -> None:
+        self.rows = rows
+
+    async def ask(self, query: Query, journal: Journal) -> UserdbOutcome:
+        """``query.user`` is changed when a database renames the user."""
+        outcome = UserdbOutcome(Found.UNKNOWN, query.user)
+        if not self.rows:
+            outcome.result = Found.OK
+            return outcome
+        success = internal_seen = False
+        for row in self.rows:
+            settings = row.settings
+            if settings.skip != "never" and (settings.skip == "found") == success:
+                continue
+            fields = dict(outcome.fields)
+            result = await self._ask_one(row, query, fields, journal)
+            if result is Found.OK:
+                rule = settings.result_success
+                outcome.fields = fields
+            elif result is Found.INTERNAL:
+                rule = settings.result_internalfail
+                internal_seen = True
+            else:
+                rule = settings.result_failure
+            if rule.endswith("-ok"):
+                success = True
+            elif rule.endswith("-fail"):
+                success = False
+            if rule.startswith("return"):
+                break
+        outcome.user = query.user
+        if success:
+            outcome.result = Found.INTERNAL if "tempfail" in outcome.fields else Found.OK
+        else:
+            outcome.result = Found.INTERNAL if internal_seen else Found.UNKNOWN
+        return outcome
+
+    async def _ask_one(self, row: UserdbRow, query: Query, fields: dict[str, str], journal: Journal) -> Found:
+        settings = row.settings
+        try:
+            found = await row.driver.find(query)
+            if found is None:
+                journal.step(row.name, "unknown user")
+                return Found.UNKNOWN
+            if settings.fields_import_all:
+                merge(fields, found)
+            if settings.fields:
+                variables = query.variables()
+                for name, value in {**fields, **found}.items():
+                    variables[f"userdb:{name}"] = value
+                    if name in ("home", "uid", "gid"):
+                        variables[name] = value
+                merge(fields, {name: _expanded(value, variables) for name, value in settings.fields.items()})
+        except RoostError as error:
+            journal.error(row.name, error.detail or error.client_text)
+            return Found.INTERNAL
+        query.user = renamed(query.user, fields)
+        for name in ("username", "domain"):
+            fields.pop(name, None)
+        return Found.OK
+
+    async def iterate(self) -> AsyncIterator[str]:
+        """Every user of every userdb that can tell, each once a database. Raises Unavailable."""
+        iterators = [names for row in self.rows if (names := row.driver.iterate()) is not None]
+        if not iterators:
+            raise Unavailable("Listing users failed.", detail="Trying to iterate users, but userdbs don't support it")
+        for names in iterators:
+            async for name in names:
+                yield name
+
+
+def _expanded(template: str, variables: dict[str, str]) -> str:
+    """A template that begins with ``/`` is a path: no user name can lead out of it. Raises ConfigError, Refused."""
+    return expand_path(template, variables) if template.startswith("/") else expand(template, variables)
