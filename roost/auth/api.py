@@ -15,7 +15,7 @@ Rules for a driver:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -35,40 +35,68 @@ class Query:
         """imap, lmtp, smtp …"""
         return self.parameters.get("service") or self.parameters.get("protocol", "")
 
-    def variables(self) -> dict[str, str]:
-        """``%{variables}`` for paths and fields. Values are data: they are never expanded again."""
-        given = self.parameters.get
-        original = self.original_user or self.user
-        return {
-            "user": self.user,
-            "username": self.user.partition("@")[0],
-            "domain": self.user.partition("@")[2],
-            "original_user": original,
-            "original_username": original.partition("@")[0],
-            "original_domain": original.partition("@")[2],
-            "auth_user": self.user,
-            "auth_username": self.user.partition("@")[0],
-            "auth_domain": self.user.partition("@")[2],
-            "login_user": "",
-            "login_username": "",
-            "login_domain": "",
-            "service": self.service,
-            "protocol": self.service,
-            "mechanism": self.mechanism.upper(),
-            "session": given("session", ""),
-            "local_ip": given("lip", ""),
-            "local_port": given("lport", ""),
-            "remote_ip": given("rip", ""),
-            "remote_port": given("rport", ""),
-            "real_local_ip": given("real_lip") or given("lip", ""),
-            "real_local_port": given("real_lport") or given("lport", ""),
-            "real_remote_ip": given("real_rip") or given("rip", ""),
-            "real_remote_port": given("real_rport") or given("rport", ""),
-            "local_name": given("local_name", ""),
-            "client_id": given("client_id", ""),
-            "secured": "" if "secured" not in self.parameters else given("secured") or "secured",
-            "cert": "valid" if "valid-client-cert" in self.parameters else "",
-        }
+    def variables(self, names: Iterable[str] | None = None) -> dict[str, str]:
+        """``%{variables}`` for paths and fields: all of VARIABLES, or those of ``names`` that are among them.
+
+        Values are data: they are never expanded again.
+        """
+        if names is None:
+            return {name: value(self) for name, value in VARIABLES.items()}
+        return {name: VARIABLES[name](self) for name in names if name in VARIABLES}
+
+
+def _given(*names: str) -> Callable[[Query], str]:
+    """The first of these parameters that is there and not empty."""
+    return lambda query: next((value for name in names if (value := query.parameters.get(name))), "")
+
+
+def _part(text: Callable[[Query], str], index: int) -> Callable[[Query], str]:
+    """The part before (0) or after (2) the ``@``."""
+    return lambda query: text(query).partition("@")[index]
+
+
+def _user(query: Query) -> str:
+    return query.user
+
+
+def _original(query: Query) -> str:
+    return query.original_user or query.user
+
+
+def _nothing(query: Query) -> str:
+    return ""
+
+
+VARIABLES: Mapping[str, Callable[[Query], str]] = {
+    "user": _user,
+    "username": _part(_user, 0),
+    "domain": _part(_user, 2),
+    "original_user": _original,
+    "original_username": _part(_original, 0),
+    "original_domain": _part(_original, 2),
+    "auth_user": _user,
+    "auth_username": _part(_user, 0),
+    "auth_domain": _part(_user, 2),
+    "login_user": _nothing,
+    "login_username": _nothing,
+    "login_domain": _nothing,
+    "service": lambda query: query.service,
+    "protocol": lambda query: query.service,
+    "mechanism": lambda query: query.mechanism.upper(),
+    "session": _given("session"),
+    "local_ip": _given("lip"),
+    "local_port": _given("lport"),
+    "remote_ip": _given("rip"),
+    "remote_port": _given("rport"),
+    "real_local_ip": _given("real_lip", "lip"),
+    "real_local_port": _given("real_lport", "lport"),
+    "real_remote_ip": _given("real_rip", "rip"),
+    "real_remote_port": _given("real_rport", "rport"),
+    "local_name": _given("local_name"),
+    "client_id": _given("client_id"),
+    "secured": lambda query: query.parameters["secured"] or "secured" if "secured" in query.parameters else "",
+    "cert": lambda query: "valid" if "valid-client-cert" in query.parameters else "",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from roost.errors import Malformed
-from roost.ipc.lines import MAX_LINE_OCTETS, escape, to_octets, unescape
+from roost.ipc.lines import MAX_LINE_OCTETS, escape, to_octets, to_text, unescape
 
 MAJOR, MINOR = 1, 4
 MINOR_EMPTY_INITIAL = 2  # from this minor on, an empty resp= is an empty response and not "none"
@@ -74,16 +74,25 @@ def field_octets(key: str, value: str | None) -> bytes:
 
 def fields_octets(fields: Mapping[str, str | None]) -> bytes:
     """All fields of a reply, each with its leading TAB."""
-    return b"".join([field_octets(key, value) for key, value in fields.items()])
+    shown = []
+    for key, value in fields.items():
+        text = key if value is None else f"{key}={value}"
+        # Control characters are not printable; so most fields need neither search nor replacement.
+        shown.append("\t" + (text if text.isprintable() else to_text(escape(to_octets(text)))))
+    return "".join(shown).encode("utf-8", "surrogateescape")
 
 
 def parse_fields(arguments: Iterable[bytes]) -> dict[str, str]:
     """``key=value`` arguments as a mapping; a bare ``key`` maps to "" like ``key=`` does. Later keys win."""
     fields: dict[str, str] = {}
-    for argument in arguments:
-        if b"\x01" in argument:
-            argument = unescape(argument)
-        key, _, value = argument.decode("utf-8", "surrogateescape").partition("=")
+    text = b"\t".join(arguments).decode("utf-8", "surrogateescape")
+    if not text:
+        return fields
+    escaped = "\x01" in text
+    for argument in text.split("\t"):
+        if escaped:
+            argument = to_text(unescape(to_octets(argument)))
+        key, _, value = argument.partition("=")
         fields[key] = value
     return fields
 

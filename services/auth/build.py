@@ -18,6 +18,7 @@ from services.auth.passdb import DEFAULT_SCHEMES, PASSDBS
 from services.auth.passdb.base import DriverContext
 from services.auth.passdbs import PassdbChain, PassdbRow
 from services.auth.schemes import ALL_SCHEMES, SCHEMES, Stored
+from services.auth.templates import FieldTemplates
 from services.auth.userdb import USERDBS
 from services.auth.userdbs import UserdbChain, UserdbRow
 from services.auth.username import NameRules
@@ -114,7 +115,9 @@ class Builder:
         scheme = _default_scheme(settings)
         if scheme not in self._schemes:
             raise ConfigError(f"Unknown scheme {scheme}", key="passdb_default_password_scheme")
-        row = PassdbRow(settings.name, settings, driver, scheme, self._decoys.get(scheme))
+        row = PassdbRow(
+            settings.name, settings, driver, FieldTemplates(settings.fields), scheme, self._decoys.get(scheme)
+        )
         self._passdb_rows.append(row)
         return row
 
@@ -128,7 +131,7 @@ class Builder:
             known = ", ".join(USERDBS)
             raise ConfigError(f"Unknown userdb driver '{name}' (there are: {known})", key=f"userdb {settings.name}")
         driver: Userdb = factory(settings, self._context)
-        row = UserdbRow(settings.name, settings, driver)
+        row = UserdbRow(settings.name, settings, driver, FieldTemplates(settings.fields))
         self._userdb_rows.append(row)
         return row
 

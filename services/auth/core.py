@@ -94,7 +94,7 @@ class Authenticator:
             fields["original_user"] = original
         verdict = Verdict(True, outcome.user, fields, nodelay="nodelay" in outcome.fields)
         if with_userdb and "nologin" not in fields:
-            query = Query(outcome.user, parameters, mechanism, original, authenticated=True)
+            query.user, query.authenticated = outcome.user, True
             found = await self._userdbs(query.service).ask(query, journal)
             if found.result is not Found.OK:
                 if found.result is Found.UNKNOWN:

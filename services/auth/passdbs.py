@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from roost.auth.api import Entry, Passdb, Query
 from roost.errors import RoostError
 from roost.settings.schema.auth import PassdbSettings
-from roost.settings.variables import expand
 from roost.util.secret import Secret
 from services.auth import nets
 from services.auth.fields import OWN, USERDB_PREFIX, merge, renamed
 from services.auth.hashing import Hasher
 from services.auth.journal import Journal
 from services.auth.schemes import BadHash, Scheme, Stored, parse
+from services.auth.templates import FieldTemplates
 from services.auth.wildcard import selected
 
 LOOKUP = "lookup"  # what mechanisms_filter calls a question without a password
@@ -57,6 +57,7 @@ class PassdbRow:
     name: str
     settings: PassdbSettings
     driver: Passdb
+    templates: FieldTemplates
     default_scheme: str
     decoy: Stored | None  # of the default scheme, for drivers that have no better one
 
@@ -83,7 +84,7 @@ class PassdbChain:
             if not _wanted(settings, query):
                 continue
             asked = True
-            before, fields = query.user, dict(outcome.fields)
+            before, fields = query.user, outcome.fields.copy()
             result = await self._ask_one(row, query, password, verified, fields, key, journal)
             if settings.deny:
                 if result is Result.UNKNOWN:
@@ -108,8 +109,9 @@ class PassdbChain:
                     internal_seen = True
                 else:
                     rule = settings.result_failure
-            for name in OWN:
-                outcome.fields.pop(name, None)
+            if outcome.fields:
+                for name in OWN:
+                    outcome.fields.pop(name, None)
             if rule.endswith("-ok"):
                 success = True
             elif rule.endswith("-fail"):
@@ -145,15 +147,12 @@ class PassdbChain:
                 return Result.NEXT
             else:
                 result = await self._verify(row, entry, fields, password, key, journal)
-            if result is Result.OK and password is not None:
-                result = _check_nets(row, query, fields, journal)
-            if result is Result.OK and "fail" in fields:
-                journal.failed(row.name, "fail field is set")
-                result = Result.MISMATCH
+            if result is Result.OK and fields:
+                result = _check_fields(row, query, fields, journal, authenticating=password is not None)
         except RoostError as error:
             journal.error(row.name, error.detail or error.client_text)
             return Result.INTERNAL
-        if result is Result.OK:
+        if result is Result.OK and fields:
             query.user = renamed(query.user, fields)
             for name in ("user", "username", "domain"):
                 fields.pop(name, None)
@@ -161,14 +160,10 @@ class PassdbChain:
 
     def _merge(self, row: PassdbRow, query: Query, entry: Entry, fields: dict[str, str]) -> None:
         """The driver's fields and then those of the block. Raises ConfigError for a broken template."""
-        settings = row.settings
-        if entry.fields and settings.fields_import_all:
+        if entry.fields and row.settings.fields_import_all:
             merge(fields, entry.fields)
-        if settings.fields:
-            variables = query.variables()
-            for name, value in entry.fields.items():
-                variables[f"passdb:{name}"] = value
-            merge(fields, {name: expand(value, variables) for name, value in settings.fields.items()})
+        if row.templates:
+            merge(fields, row.templates.expanded(query, entry.fields, "passdb"))
 
     async def _verify(
         self, row: PassdbRow, entry: Entry, fields: dict[str, str], password: Secret, key: str, journal: Journal
@@ -185,7 +180,10 @@ class PassdbChain:
                 await self._waste(row, password, key)
                 journal.failed(row.name, "No password returned (and no nopassword)")
                 return Result.MISMATCH
-            matches = await self._hasher.verify(stored, password.reveal(), key)
+            if stored.scheme.slow:
+                matches = await self._hasher.verify(stored, password.reveal(), key)
+            else:
+                matches = stored.verify(password.reveal())
         except BadHash as error:
             await self._waste(row, password, key)
             journal.error(row.name, error.detail)
@@ -219,7 +217,15 @@ def _wanted(settings: PassdbSettings, query: Query) -> bool:
     return not settings.username_filter or selected(settings.username_filter, query.user)
 
 
-def _check_nets(row: PassdbRow, query: Query, fields: Mapping[str, str], journal: Journal) -> Result:
+def _check_fields(
+    row: PassdbRow, query: Query, fields: Mapping[str, str], journal: Journal, *, authenticating: bool
+) -> Result:
+    """The fields that turn a right password down."""
+    if "fail" in fields:
+        journal.failed(row.name, "fail field is set")
+        return Result.MISMATCH
+    if not authenticating:
+        return Result.OK
     given = query.parameters.get
     for name, address in (("allow_nets", given("rip", "")), ("allow_real_nets", given("real_rip") or given("rip", ""))):
         if name in fields:

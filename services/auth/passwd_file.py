@@ -125,6 +125,7 @@ class PasswdFiles:
         self._offload = offload
         self._tables: dict[str, Table] = {}  # least recently used first
         self._reading: dict[str, asyncio.Future[Table]] = {}
+        self._last_query: Query | None = None
         self.typical = ""
 
     async def table(self, query: Query) -> Table | None:
@@ -151,18 +152,27 @@ class PasswdFiles:
         return table
 
     def cached(self, query: Query) -> Table | None:
-        """The table in memory when it is the only one and still fresh: the quick way of most lookups."""
-        table = None if self._variable else self._tables.get(self.path)
-        if table is None:
+        """The table in memory when it is the only one and still fresh: the quick way of most lookups.
+
+        The passdb's and the userdb's question of one login are the same ``Query`` object: the file is looked at once.
+        """
+        if self._variable:
             return None
+        table = self._tables.get(self.path)
+        if table is None or query is self._last_query:
+            return table
         try:
-            return table if _stamp(os.stat(self.path)) == table.stamp else None
+            if _stamp(os.stat(self.path)) != table.stamp:
+                return None
         except OSError:
             return None
+        self._last_query = query
+        return table
 
     def _absent(self, path: str, error: Exception) -> None:
         """Raises Unavailable unless the file may be missing."""
         self._tables.pop(path, None)
+        self._last_query = None
         if isinstance(error, ValueError) or (self._variable and getattr(error, "errno", 0) in MISSING):
             return
         raise Unavailable("Temporary authentication failure.", detail=f"{path}: {_why(error)}")

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from roost.auth.api import Query, Userdb
 from roost.errors import RoostError, Unavailable
 from roost.settings.schema.auth import UserdbSettings
-from roost.settings.variables import expand, expand_path
 from services.auth.fields import merge, renamed
 from services.auth.journal import Journal
+from services.auth.templates import FieldTemplates
 
 
 class Found(enum.Enum):
@@ -40,6 +40,7 @@ class UserdbRow:
     name: str
     settings: UserdbSettings
     driver: Userdb
+    templates: FieldTemplates
 
 
 class UserdbChain:
@@ -83,27 +84,22 @@ class UserdbChain:
         return outcome
 
     async def _ask_one(self, row: UserdbRow, query: Query, fields: dict[str, str], journal: Journal) -> Found:
-        settings = row.settings
         try:
             found = await row.driver.find(query)
             if found is None:
                 journal.step(row.name, "unknown user")
                 return Found.UNKNOWN
-            if settings.fields_import_all:
+            if row.settings.fields_import_all:
                 merge(fields, found)
-            if settings.fields:
-                variables = query.variables()
-                for name, value in {**fields, **found}.items():
-                    variables[f"userdb:{name}"] = value
-                    if name in ("home", "uid", "gid"):
-                        variables[name] = value
-                merge(fields, {name: _expanded(value, variables) for name, value in settings.fields.items()})
+            if row.templates:
+                merge(fields, row.templates.expanded(query, {**fields, **found}, "userdb"))
         except RoostError as error:
             journal.error(row.name, error.detail or error.client_text)
             return Found.INTERNAL
-        query.user = renamed(query.user, fields)
-        for name in ("username", "domain"):
-            fields.pop(name, None)
+        if fields:
+            query.user = renamed(query.user, fields)
+            fields.pop("username", None)
+            fields.pop("domain", None)
         return Found.OK
 
     async def iterate(self) -> AsyncIterator[str]:
@@ -114,8 +110,3 @@ class UserdbChain:
         for names in iterators:
             async for name in names:
                 yield name
-
-
-def _expanded(template: str, variables: dict[str, str]) -> str:
-    """A template that begins with ``/`` is a path: no user name can lead out of it. Raises ConfigError, Refused."""
-    return expand_path(template, variables) if template.startswith("/") else expand(template, variables)

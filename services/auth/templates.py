@@ -1,0 +1,44 @@
+"""The ``fields { }`` of a passdb or userdb block: templates that are expanded after the lookup.
+
+A template that begins with ``/`` is a path: each variable in it becomes one harmless component, so that no user name
+leads out of the folder. All others are plain text. Only the variables that are used are looked up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from roost.auth.api import Query
+from roost.settings.variables import check, expand, expand_path, variables_of
+
+
+class FieldTemplates:
+    """One block's. Raises ConfigError when a template is broken."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        self._fields = [(name, text, text.startswith("/")) for name, text in fields.items()]
+        needed: set[str] = set()
+        for text in fields.values():
+            check(text)
+            needed |= variables_of(text)
+        self._needed = frozenset(needed)
+        self._databases = any(":" in name for name in needed)
+        self._userdb = bool(needed & {"home", "uid", "gid"})
+
+    def __bool__(self) -> bool:
+        return bool(self._fields)
+
+    def expanded(self, query: Query, found: Mapping[str, str], provider: str) -> dict[str, str]:
+        """The fields for this query; ``found`` is what the database said, as ``%{provider:name}``.
+
+        Raises ConfigError (an unknown variable), Refused (an empty part of a path).
+        """
+        variables = query.variables(self._needed)
+        if self._databases:
+            variables.update((f"{provider}:{name}", value) for name, value in found.items())
+        if self._userdb:
+            variables.update((name, found[name]) for name in ("home", "uid", "gid") if name in found)
+        return {
+            name: expand_path(text, variables) if is_path else expand(text, variables)
+            for name, text, is_path in self._fields
+        }
