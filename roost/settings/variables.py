@@ -7,6 +7,7 @@ A value is data: what a variable holds is never looked at for ``%{`` again. Unkn
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -23,6 +24,8 @@ EMPTY_IF_MISSING = ("env", "event", "passdb", "userdb", "oauth2")
 """Providers whose unknown names are "" rather than an error."""
 
 Escape = Callable[[str], str]
+
+_PLAIN_COMPONENT = re.compile(r"[A-Za-z0-9_@+=,-][A-Za-z0-9_@+=,.-]{0,254}")  # what path_component leaves as it is
 
 
 def expand(template: str, variables: Mapping[str, str | None], *, escape: Escape | None = None) -> str:
@@ -59,6 +62,8 @@ def expand_path(template: str, variables: Mapping[str, str | None], *, trusted: 
 
 def path_component(value: str) -> str:
     """One safe path component that no other value gives. Raises Refused for "" and for more than 255 octets."""
+    if _PLAIN_COMPONENT.fullmatch(value) is not None:
+        return value
     if not value:
         raise Refused("Invalid user name", detail="a variable of a path is empty")
     try:
