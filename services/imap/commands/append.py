@@ -1,0 +1,138 @@
+"""APPEND and MULTIAPPEND: all messages of one command or none (RFC 9051 §6.3.12, RFC 3502, APPENDUID: RFC 4315 §3).
+
+A mailbox that is not there and a message that is too big are refused before the client sends it, if it asks first. A
+message that arrives as one big literal goes straight to an upload, which becomes a file above a bound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from roost.errors import Malformed, RoostError, TooBig
+from roost.imap.args import Args
+from roost.storage.api import Flags, NewMessage
+from roost.storage.upload import Upload
+from services.imap.command import Command, State
+from services.imap.session import Session
+
+
+class Receiver:
+    """Takes the octets of one big literal into an upload; a failure is remembered, and the rest thrown away."""
+
+    __slots__ = ("error", "upload")
+
+    def __init__(self, upload: Upload) -> None:
+        self.upload = upload
+        self.error: RoostError | None = None
+
+    def __call__(self, view: memoryview) -> None:
+        if self.error is None:
+            try:
+                self.upload.write(view)
+            except RoostError as exc:
+                self.error = exc
+                self.upload.abort()
+
+
+@dataclass(slots=True)
+class Item:
+    """One message: ``content`` is its octets, or what received them."""
+
+    flags: Flags
+    internal_date: int | None
+    content: object
+
+
+@dataclass(slots=True)
+class ToAppend:
+    name: str
+    items: list[Item]
+
+
+def parse(args: Args) -> ToAppend:
+    """``SP mailbox 1*(SP ["(" flags ")" SP] [date-time SP] literal)``."""
+    args.space()
+    asked = ToAppend(args.mailbox(), [])
+    while True:
+        args.space()
+        flags, date = _before_literal(args)
+        if args.literal_is_binary():
+            raise Malformed("Invalid arguments.")
+        asked.items.append(Item(flags, date, args.literal()))
+        if args.at_end():
+            return asked
+
+
+def _before_literal(args: Args) -> tuple[Flags, int | None]:
+    """Flags and date of the next message; the cursor then stands at its literal."""
+    flags, date = Flags(), None
+    if args.peek() == _OPENING:
+        flags = Flags(*args.flag_list())
+        args.space()
+    if args.peek() == _QUOTE:
+        date = args.date_time()
+        args.space()
+    return flags, date
+
+
+_OPENING, _QUOTE = 0x28, 0x22
+
+
+async def accept(session: Session, args: Args, size: int) -> Receiver:
+    """A literal of ``size`` is announced, ``args`` is the command up to it: where it goes, or why it must not come.
+
+    Raises Malformed, NoSuchMailbox, TooBig, and the reason of an earlier literal that was refused.
+    """
+    args.space()
+    name = args.mailbox()
+    while True:
+        args.space()
+        _before_literal(args)
+        if args.literal_is_binary():
+            raise Malformed("Invalid arguments.")
+        if args.pos == len(args.raw) - 1:
+            break
+        _checked(args.literal())
+    await session.mailbox(name)
+    return Receiver(session.store.new_upload(size))
+
+
+def _checked(content: object) -> object:
+    """A literal's value; raises why it was refused or could not be kept."""
+    error = getattr(content, "error", None)
+    if isinstance(error, RoostError):
+        raise error
+    return content
+
+
+async def run(session: Session, asked: ToAppend) -> bytes:
+    """Durable before the reply. An empty message is refused, as Dovecot does: clients send it to cancel."""
+    uploads: list[Upload] = []
+    try:
+        for item in asked.items:
+            uploads.append(_upload(session, _checked(item.content)))
+        mailbox = await session.mailbox(asked.name)
+        messages = [
+            NewMessage(upload, item.flags, item.internal_date)
+            for upload, item in zip(uploads, asked.items, strict=True)
+        ]
+        result = await mailbox.create_messages(messages)
+    finally:
+        for upload in uploads:
+            upload.close()
+    return b"[APPENDUID %d %b] Append completed." % (result.uidvalidity, result.uids.format())
+
+
+def _upload(session: Session, content: object) -> Upload:
+    if isinstance(content, Receiver):
+        return content.upload
+    if not isinstance(content, bytes):
+        raise TooBig("Message is too big.")
+    if not content:
+        raise Malformed("Can't save a zero byte message.")
+    upload = session.store.new_upload(len(content))
+    upload.write(content)
+    return upload
+
+
+APPEND = Command(b"APPEND", State.LOGGED_IN, parse, run, b"Append completed.", try_create=True, upload=accept)

@@ -1,0 +1,324 @@
+"""One IMAP client's socket: octets to commands, replies back, one command after another.
+
+``data`` runs every complete command at once, in the order they came (RFC 9051 §5.5: strictly one after another, so
+pipelining is never ambiguous), and what they answer leaves in one write. A command that must wait (for the disk, the
+auth service, a client that reads slowly) becomes a task; what comes meanwhile stays in the assembler, and reading is
+paused above ``imap_pipeline_limit`` lines or ``PIPELINE_OCTETS``. A long FETCH gives way every ``SLICE_SECS``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Callable
+from typing import Final
+
+from roost.errors import Malformed
+from roost.events.log import Log
+from roost.imap import replies
+from roost.imap.assembler import Assembler, Complete, LineTooLong, Literal
+from roost.net.connection import Connection, ConnectionLost
+from roost.net.inline import run_inline
+from roost.storage.api import ConnInfo
+from services.imap import dispatch, login
+from services.imap.session import Session
+from services.imap.shared import Shared
+
+SLICE_SECS: Final = 0.005
+PIPELINE_OCTETS: Final = 64 * 1024
+LITERAL_OCTETS_BEFORE_LOGIN: Final = 8 * 1024
+
+
+class ImapConnection(Connection):
+    """See the head of this file. ``shared`` belongs to the process, ``session`` to this client."""
+
+    __slots__ = (
+        "_at_eof",
+        "_first",
+        "_held",
+        "_line_waiter",
+        "_on_tick",
+        "_poked",
+        "_queued",
+        "_queued_octets",
+        "_slice_end",
+        "_task",
+        "assembler",
+        "make_context",
+        "on_lost",
+        "service",
+        "session",
+        "session_id",
+        "shared",
+    )
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, shared: Shared, log: Log, session_id: str) -> None:
+        super().__init__(loop, log, write_timeout_secs=shared.imap.imap_write_timeout_secs)
+        self.shared = shared
+        self.session_id = session_id
+        self.service = "imap"
+        self.assembler = Assembler(
+            shared.imap.imap_login_max_line_length, literal_memory_octets=LITERAL_OCTETS_BEFORE_LOGIN
+        )
+        self.session: Session | None = None
+        self.make_context: Callable[[], object] | None = None  # the TLS context for STARTTLS
+        self.on_lost: Callable[[ImapConnection], None] | None = None
+        self._task: asyncio.Task[None] | None = None  # a command that waits
+        self._queued = 0  # lines that came while it did
+        self._queued_octets = 0
+        self._held = False  # reading is paused
+        self._line_waiter: asyncio.Future[None] | None = None
+        self._poked = False
+        self._on_tick: Callable[[], None] | None = None
+        self._slice_end = 0.0
+        self._at_eof = False  # the client has said all it will say
+        self._first = True  # nothing has arrived yet
+
+    # ---- the connection's life
+
+    def ready(self) -> None:
+        """Connected, or TLS is up: greet (once), and begin with clean buffers and a fresh idea of who this is."""
+        greeted = self.session is not None
+        peer = self.peer
+        conn = ConnInfo(
+            "imap", self.session_id, peer.remote_ip, peer.remote_port, peer.local_ip, peer.local_port, self.secured
+        )
+        self.assembler.clear()
+        if self.session is None:
+            self.session = Session(self, self.shared, conn, self.log)
+        else:
+            self.session.conn = conn
+        self.set_deadline(self.shared.imap.imap_first_command_timeout_secs, self._too_slow_to_begin)
+        if not greeted:
+            login.greet(self.session)
+
+    def peer_closed(self) -> None:
+        """The client will send no more: what it sent is still answered, unless it idles."""
+        if self._task is not None and self._line_waiter is None:
+            self._at_eof = True
+        else:
+            self.close()
+
+    def lost(self, exc: BaseException | None) -> None:
+        task = self._task
+        if task is not None:
+            task.cancel()
+        self._on_tick = None
+        self.assembler.clear()
+        session = self.session
+        if session is not None:
+            login.ended(session, "Connection closed" if exc is None else f"Connection closed: {exc}")
+        if self.on_lost is not None:
+            self.on_lost(self)
+            self.on_lost = None
+
+    def _too_slow_to_begin(self) -> None:
+        self._bye("Disconnected for inactivity.", "Inactivity before login")
+
+    def _too_slow_to_log_in(self) -> None:
+        self._bye("Disconnected: Too slow login.", "Too slow login")
+
+    def _inactive(self) -> None:
+        self._bye("Disconnected for inactivity.", "Inactivity")
+
+    def _bye(self, text: str, why: str) -> None:
+        self.write(replies.untagged(b"BYE", text))
+        if self.session is not None:
+            self.session.end(why)
+        else:
+            self.close()
+
+    def shut_down(self, text: str = "Server shutting down.") -> None:
+        """Say goodbye and end; a running command is not waited for."""
+        self._bye(text, "Server shutting down.")
+
+    # ---- octets in
+
+    def data(self, chunk: memoryview) -> None:
+        session = self.session
+        if session is None:
+            return
+        session.counters.received += len(chunk)
+        if self._first:
+            self._first = False
+            if chunk[0] == 0x16:  # a TLS handshake on a plain port
+                dispatch.bad(session, b"*", b"tag", "", b"\x16")
+                return
+            self.set_deadline(self.shared.imap.imap_login_timeout_secs, self._too_slow_to_log_in)
+        elif session.user is not None and self._on_tick is None:
+            self.set_deadline(self.shared.imap.imap_autologout_secs, self._inactive)
+        self.assembler.feed(chunk)
+        if self._task is None:
+            self._slice_end = self.loop.time() + SLICE_SECS
+            self.run_commands()
+        else:
+            self._while_busy(chunk)
+
+    def _while_busy(self, chunk: memoryview) -> None:
+        """A command is waiting: it may want this line; the rest stays where it is, up to a limit."""
+        waiter = self._line_waiter
+        if waiter is not None:
+            if not waiter.done():
+                waiter.set_result(None)
+            return
+        self._queued += bytes(chunk).count(b"\n")
+        self._queued_octets += len(chunk)
+        if self._queued > self.shared.imap.imap_pipeline_limit or self._queued_octets > PIPELINE_OCTETS:
+            self._held = True
+            self.pause_reading()
+
+    def run_commands(self) -> None:
+        """Run what is complete until something waits or the time slice is spent."""
+        session = self.session
+        assembler = self.assembler
+        assert session is not None
+        while not self.closing:
+            event = assembler.next_event()
+            if event is None:
+                return
+            if type(event) is Complete:
+                task = run_inline(self.loop, dispatch.execute(session, event))
+            elif isinstance(event, Literal):
+                task = run_inline(self.loop, self._literal(session, event))
+            else:
+                assert isinstance(event, LineTooLong)
+                dispatch.too_long(session, event)
+                continue
+            if task is None and self.loop.time() > self._slice_end:
+                task = self.loop.create_task(_pause())
+            if task is not None:
+                self._task = task
+                task.add_done_callback(self._done)
+                return
+
+    async def _literal(self, session: Session, event: Literal) -> None:
+        sink = await dispatch.decide_literal(session, event)
+        if sink is dispatch.REFUSED:
+            self.assembler.refuse()
+            return
+        if sink is not None:
+            assert callable(sink)
+            self.assembler.take_literal(sink, sink)
+        if event.sync:
+            self.write(replies.CONTINUE)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        """The command that waited is over: go on with what came meanwhile."""
+        self._task = None
+        self._queued = self._queued_octets = 0
+        if not task.cancelled() and (exc := task.exception()) is not None and not isinstance(exc, ConnectionLost):
+            self.log.exception("Connection ended by an internal error", exc=exc)
+            self.abort()
+        if self.closing:
+            return
+        if self._held:
+            self._held = False
+            self.resume_reading()
+        self._slice_end = self.loop.time() + SLICE_SECS
+        self._guard(self.run_commands)
+        if self._at_eof and self._task is None:
+            self.close()
+
+    # ---- what a session may ask (services.imap.session.Client)
+
+    def write(self, data: bytes) -> None:
+        session = self.session
+        if session is not None:
+            session.counters.sent += len(data)
+        Connection.write(self, data)
+
+    def closed(self) -> bool:
+        return self.closing
+
+    def due(self) -> bool:
+        return self.paused or self.closing or self.loop.time() > self._slice_end
+
+    async def turn(self) -> None:
+        if self.paused or self.closing:
+            await self.drained()
+        else:
+            self.flush()
+            await asyncio.sleep(0)
+        self._slice_end = self.loop.time() + SLICE_SECS
+
+    async def line(self) -> bytes:
+        while True:
+            line = self.assembler.next_line()
+            if line is not None:
+                return _checked(line)
+            await self._wait_for_line()
+
+    async def line_or_poke(self) -> bytes | None:
+        line = self.assembler.next_line()
+        if line is None and not self._poked:
+            await self._wait_for_line()
+            line = self.assembler.next_line()
+        self._poked = False
+        return None if line is None else _checked(line)
+
+    async def _wait_for_line(self) -> None:
+        if self.closing:
+            raise ConnectionLost("Connection closed")
+        self.flush()
+        self._line_waiter = self.loop.create_future()
+        try:
+            await self._line_waiter
+        finally:
+            self._line_waiter = None
+
+    def poke(self) -> None:
+        self._poked = True
+        waiter = self._line_waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def idling(self, on_tick: Callable[[], None] | None) -> None:
+        self._on_tick = on_tick
+        if on_tick is None:
+            self.set_deadline(self.shared.imap.imap_autologout_secs, self._inactive)
+            return
+        self._next_tick()
+
+    def _next_tick(self) -> None:
+        """Ticks of all sessions of one user at one address fall together, so that a phone's radio wakes once."""
+        interval = self.shared.imap.imap_idle_notify_interval_secs
+        session = self.session
+        if not interval or session is None:
+            self.cancel_deadline()
+            return
+        shift = zlib.crc32(f"{session.username} {session.conn.remote_ip}".encode()) % interval
+        left = interval - (self.loop.time() + shift) % interval
+        self.set_deadline(left if left > 1.0 else left + interval, self._tick)
+
+    def _tick(self) -> None:
+        if self._on_tick is not None:
+            self._on_tick()
+            self._next_tick()
+
+    def logged_in(self) -> None:
+        limits = self.shared.imap
+        self.assembler.max_line_octets = limits.imap_max_line_length
+        self.assembler.literal_memory_octets = PIPELINE_OCTETS
+        self.set_deadline(limits.imap_autologout_secs, self._inactive)
+
+    def begin_tls(self) -> None:
+        """STARTTLS was answered: what the client sent before the handshake is thrown away."""
+        self.assembler.clear()
+        assert self.make_context is not None
+        self.start_tls(self.make_context())  # type: ignore[arg-type]  # an SSLContext
+
+    def tls_name(self) -> str:
+        found = self.tls_object()
+        cipher = found.cipher() if found is not None else None
+        return f"{found.version()} with cipher {cipher[0]}" if found is not None and cipher else ""
+
+
+def _checked(line: bytes | LineTooLong) -> bytes:
+    if isinstance(line, LineTooLong):
+        raise Malformed("Too long line.")
+    return line
+
+
+async def _pause() -> None:
+    """Let others have a turn."""
+    await asyncio.sleep(0)

@@ -1,0 +1,181 @@
+"""The beginning and the end of a session: greeting, from a proved name to an open store, and the log lines of both.
+
+Log lines have Dovecot's form, so that the tools reading them go on working:
+
+    imap-login: Login: user=<u1>, method=PLAIN, rip=192.0.2.1, lip=192.0.2.9, mpid=4242, TLS, session=<…>
+    imap(u1)<4242><…>: Disconnected: Logged out in=50 out=900 deleted=0 …
+"""
+
+from __future__ import annotations
+
+import os
+
+from roost.clients.auth import AuthOk
+from roost.errors import LimitExceeded, LoginForbidden, RoostError
+from roost.imap import replies
+from roost.settings.variables import expand
+from roost.storage.api import Identity
+from services.imap.session import Session
+
+LOGGED_IN_STATE = 2  # command.State.AUTHENTICATED
+MAX_AUTH_ATTEMPTS = 10  # on one connection
+
+
+def greet(session: Session, *, preauth: bool = False) -> None:
+    """The first line of the conversation, with the capabilities (RFC 9051 §7.1.4)."""
+    names = b" ".join(session.capability_names())
+    if preauth:
+        text = f"Logged in as {session.username}"
+        session.write(replies.untagged(b"PREAUTH", text, b"CAPABILITY " + names))
+    else:
+        session.write(replies.untagged(b"OK", session.shared.greeting, b"CAPABILITY " + names))
+
+
+def check_plaintext(session: Session) -> None:
+    """Raises LoginForbidden where a password may not be sent as it is, and tells the user that it was exposed."""
+    if not session.plaintext_allowed:
+        session.write(
+            b"* BAD [ALERT] Plaintext authentication not allowed without SSL/TLS, but your client did it anyway. "
+            b"If anyone was listening, the password was exposed.\r\n"
+        )
+        raise LoginForbidden(
+            "Cleartext authentication disallowed on non-secure (SSL/TLS) connections.", code="PRIVACYREQUIRED"
+        )
+
+
+def count_attempt(session: Session) -> None:
+    """One more try to authenticate; after too many the connection ends. Raises LimitExceeded."""
+    session.auth_attempts += 1
+    if session.auth_attempts > MAX_AUTH_ATTEMPTS:
+        session.write(b"* BYE Too many authentication failures.\r\n")
+        session.end("Too many authentication failures")
+        raise LimitExceeded("Too many authentication failures.")
+
+
+async def begin(session: Session, proved: AuthOk, mechanism: str) -> bytes:
+    """The client is who it says: count it, open its store. Returns the text of the tagged OK.
+
+    Raises LimitExceeded (too many sessions of this user from this address), and what ``open_user`` raises.
+    """
+    shared = session.shared
+    conn = session.conn
+    identity = proved.identity
+    username = identity.username or proved.user
+    if shared.anvil is not None:
+        allowed = shared.mail.mail_max_userip_connections
+        count = await shared.anvil.connect(session.conn.session_id, username, "imap", conn.remote_ip)
+        session.registered = True
+        if allowed and count > allowed:
+            leave_anvil(session)
+            session.log.info(
+                f"Login refused: user=<{username}>, rip={conn.remote_ip}: {count - 1} connections are open, "
+                f"mail_max_userip_connections = {allowed} by setting"
+            )
+            raise LimitExceeded("Maximum number of connections from user+IP exceeded")
+    try:
+        session.user = await shared.backend.open_user(conn, identity)
+    except BaseException:
+        leave_anvil(session)
+        raise
+    enter(session, identity, username, mechanism)
+    return b"[CAPABILITY %b] Logged in" % b" ".join(session.capability_names())
+
+
+def enter(session: Session, identity: Identity, username: str, mechanism: str) -> None:
+    """The store is open: from here on the session speaks for ``username``."""
+    shared = session.shared
+    session.identity = identity
+    session.username = username
+    session.mechanism = mechanism
+    session.state = LOGGED_IN_STATE
+    session.auth_attempts = 0
+    _log_login(session)
+    session.log = shared.log.child(f"imap({username})<{os.getpid()}><{session.conn.session_id}>: ")
+    session.client.logged_in()
+    if shared.on_user is not None:
+        shared.on_user(username, 1)
+
+
+def leave_anvil(session: Session) -> None:
+    if session.registered and session.shared.anvil is not None:
+        session.registered = False
+        session.shared.anvil.disconnect(session.conn.session_id)
+
+
+def ended(session: Session, why: str) -> None:
+    """The connection is gone: forget the session everywhere, and say so in the log. Called once."""
+    why = session.ending or why
+    if session.unwatch is not None:
+        session.unwatch()
+        session.unwatch = None
+    leave_anvil(session)
+    if session.user is None:
+        _log_aborted(session, why)
+        return
+    if session.shared.on_user is not None:
+        session.shared.on_user(session.username, -1)
+    session.shared.spawn(_close(session), "close session")
+    session.log.info(f"Disconnected: {why} {_statistics(session)}".rstrip())
+
+
+async def _close(session: Session) -> None:
+    """Give back what the session held of the store."""
+    user, session.user = session.user, None
+    try:
+        await session.leave_mailbox()
+        if user is not None:
+            await user.logout()
+    except RoostError as exc:
+        session.shared.complain(session.log, "warning", f"logout: {exc}")
+
+
+def _log_login(session: Session) -> None:
+    session.shared.login_log.info(session.shared.login_line("Login", _login_values(session)))
+
+
+def _log_aborted(session: Session, why: str) -> None:
+    attempts = f"auth failed, {session.auth_attempts} attempts" if session.auth_attempts else "no auth attempts"
+    message = f"Disconnected: {why} ({attempts})"
+    session.shared.login_log.info(session.shared.login_line(message, _login_values(session)))
+
+
+def _login_values(session: Session) -> dict[str, str]:
+    conn = session.conn
+    tls = session.client.tls_name() if conn.secured else ""
+    return {
+        "user": session.username,
+        "mechanism": session.mechanism,
+        "remote_ip": conn.remote_ip,
+        "local_ip": conn.local_ip,
+        "remote_port": str(conn.remote_port),
+        "local_port": str(conn.local_port),
+        "mail_pid": str(os.getpid()) if session.username else "",
+        "secured": ("TLS" if tls else "secured") if conn.secured else "",
+        "ssl_security": tls,
+        "session": conn.session_id,
+        "protocol": "imap",
+        "service": "imap",
+    }
+
+
+def _statistics(session: Session) -> str:
+    counters = session.counters
+    values = {
+        "user": session.username,
+        "session": session.conn.session_id,
+        "input": str(counters.received),
+        "output": str(counters.sent),
+        "deleted": str(counters.deleted),
+        "expunged": str(counters.expunged),
+        "trashed": "0",
+        "autoexpunged": "0",
+        "appended": "0",
+        "fetch_hdr_count": str(counters.hdr_count),
+        "fetch_hdr_bytes": str(counters.hdr_octets),
+        "fetch_body_count": str(counters.body_count),
+        "fetch_body_bytes": str(counters.body_octets),
+    }
+    try:
+        return expand(session.shared.imap.imap_logout_format, values)
+    except RoostError as exc:
+        return f"(imap_logout_format: {exc})"

@@ -1,0 +1,167 @@
+"""What all IMAP sessions of one process share: settings, the store, the services it talks to."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Protocol
+
+from roost.clients.auth import AuthOk, Exchange
+from roost.events.log import Log
+from roost.mime.parts import Limits
+from roost.settings.schema.auth import AuthSettings
+from roost.settings.schema.imap import ImapSettings
+from roost.settings.schema.mail import MailSettings
+from roost.settings.schema.ssl import SslSettings
+from roost.settings.variables import expand
+from roost.storage.api import Backend, ConnInfo, Update
+from roost.util.secret import Secret
+from services.imap.capabilities import CAPABILITIES, When
+
+REPEAT_SECS = 10.0
+MAX_REMEMBERED_COMPLAINTS = 1000
+_ELEMENT = re.compile(r"(?:%\{[^}]*\}|\S)+")
+_VARIABLE = re.compile(r"%\{[^}]*\}")
+
+
+class Auth(Protocol):
+    """The part of ``roost.clients.auth.AuthClient`` that sessions use."""
+
+    mechanisms: Mapping[str, frozenset[str]]
+
+    async def login(self, user: str, password: Secret, conn: ConnInfo) -> AuthOk: ...
+
+    def begin(self, mechanism: str, conn: ConnInfo, initial: bytes | None) -> Exchange: ...
+
+
+class Anvil(Protocol):
+    """The part of the anvil client that sessions use."""
+
+    async def connect(self, session_id: str, user: str, service: str, remote_ip: str) -> int: ...
+
+    def disconnect(self, session_id: str) -> None: ...
+
+
+class Shared:
+    """See the head of this file. Made once by ``main.start`` (or by a test)."""
+
+    def __init__(
+        self,
+        *,
+        backend: Backend,
+        auth: Auth,
+        anvil: Anvil | None,
+        watch: Callable[[str, Callable[[Update], None]], Callable[[], None]],
+        spawn: Callable[[Coroutine[Any, Any, None], str], object],
+        log: Log,
+        imap: ImapSettings | None = None,
+        mail: MailSettings | None = None,
+        auth_settings: AuthSettings | None = None,
+        ssl: SslSettings | None = None,
+        tls_ready: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        on_user: Callable[[str, int], None] | None = None,
+    ) -> None:
+        self.backend = backend
+        self.auth = auth
+        self.anvil = anvil
+        self.watch = watch
+        self.spawn = spawn  # a background task whose failure is logged
+        self.on_user = on_user  # a session of this user began (+1) or ended (-1): for the process title
+        self.log = log
+        self.login_log = log.child("imap-login: ")
+        self.imap = imap or ImapSettings()
+        self.mail = mail or MailSettings()
+        self.auth_settings = auth_settings or AuthSettings()
+        self.ssl = ssl or SslSettings()
+        self.tls_ready = tls_ready  # a certificate is there: STARTTLS works
+        self.mime_limits = Limits(self.mail.mime_max_depth, self.mail.mime_max_parts, self.mail.mime_max_header_octets)
+        self.greeting = expand(self.imap.login_greeting, {})
+        self._login_elements = _ELEMENT.findall(self.imap.login_log_format_elements)
+        workarounds = self.imap.imap_client_workarounds
+        self.delay_newmail = "delay-newmail" in workarounds
+        self.extra_separator = "tb-extra-mailbox-sep" in workarounds
+        self.lsub_flags = "tb-lsub-flags" in workarounds
+        self._trusted = [ipaddress.ip_network(net, strict=False) for net in self.imap.login_trusted_networks]
+        self.clock = clock
+        self._said: dict[str, float] = {}  # complaint → when it may be repeated
+        self._names: dict[tuple[bool, bool, bool, int | None, int], list[bytes]] = {}
+
+    def complain(self, log: Log, level: str, text: str) -> None:
+        """Log a failure; the same warning or error at most once in ``REPEAT_SECS``, whoever meets it."""
+        if level == "debug":
+            if log.debugging:
+                log.debug(text)
+            return
+        now = self.clock()
+        if now < self._said.get(text, 0.0):
+            return
+        if len(self._said) >= MAX_REMEMBERED_COMPLAINTS:
+            self._said.clear()
+        self._said[text] = now + REPEAT_SECS
+        if level == "error":
+            log.error(text)
+        else:
+            log.warning(text)
+
+    def login_line(self, message: str, values: Mapping[str, str]) -> str:
+        """The text of a login log line; elements whose variables are all empty are left out."""
+        elements = []
+        for template in self._login_elements:
+            text = expand(template, values)
+            if text != _VARIABLE.sub("", template) or not _VARIABLE.search(template):
+                elements.append(text)
+        return expand(self.imap.login_log_format, {"message": message, "elements": ", ".join(elements)})
+
+    def cleartext_allowed(self, conn: ConnInfo) -> bool:
+        """Passwords may cross this connection without TLS: set so, or the client is on this machine or trusted."""
+        if self.ssl.ssl == "required":
+            return False
+        if self.auth_settings.auth_allow_cleartext or not conn.remote_ip or conn.remote_ip == conn.local_ip:
+            return True
+        try:
+            address = ipaddress.ip_address(conn.remote_ip)
+        except ValueError:
+            return False
+        return any(address in net for net in self._trusted)
+
+    def capability_names(
+        self, *, logged_in: bool, secured: bool, plaintext: bool, append_limit: int | None
+    ) -> list[bytes]:
+        """The words of CAPABILITY for a connection in this state."""
+        key = (logged_in, secured, plaintext, append_limit, hash(frozenset(self.auth.mechanisms)))
+        names = self._names.get(key)
+        if names is None:
+            if len(self._names) > 64:
+                self._names.clear()
+            names = self._names[key] = self._capability_names(logged_in, secured, plaintext, append_limit)
+        return names
+
+    def _capability_names(self, logged_in: bool, secured: bool, plaintext: bool, limit: int | None) -> list[bytes]:
+        features = self.backend.features
+        shown = {
+            When.ALWAYS: True,
+            When.BEFORE_LOGIN: not logged_in,
+            When.LOGGED_IN: logged_in,
+            When.BEFORE_TLS: not logged_in and not secured and self.tls_ready,
+            When.PLAINTEXT_REFUSED: not logged_in and not plaintext,
+            When.CONDSTORE: logged_in and features.condstore,
+            When.MOVE: logged_in and features.move,
+            When.SPECIAL_USE: logged_in and features.special_use,
+            When.APPEND_LIMIT: logged_in and limit is not None,
+        }
+        wanted = {name.upper() for name in self.imap.imap_capability}
+        names = [name for name, when in CAPABILITIES if shown[when] and name.decode().upper() in wanted]
+        if not logged_in:
+            names += [b"AUTH=" + name.encode() for name in self.mechanisms(plaintext)]
+        elif b"APPENDLIMIT" in names:
+            names[names.index(b"APPENDLIMIT")] = b"APPENDLIMIT=%d" % (limit or 0)
+        known = {name.decode().upper() for name, _ in CAPABILITIES}
+        return names + [name.encode() for name in self.imap.imap_capability if name.upper() not in known]
+
+    def mechanisms(self, plaintext: bool) -> list[str]:
+        """SASL mechanisms offered: those that send passwords as they are only where that is allowed."""
+        offered = self.auth.mechanisms.items()
+        return [name for name, flags in offered if plaintext or "plaintext" not in flags]
