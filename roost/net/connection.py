@@ -23,6 +23,7 @@ from roost.events.log import Log
 from roost.net.deadlines import Timer, wheel_of
 from roost.net.inline import run_inline
 from roost.net.peer import Credentials, Peer, credentials_of, peer_of
+from roost.net.tls import reason_of
 
 RECEIVE_BUFFER_OCTETS = 256 * 1024
 FLUSH_OCTETS = 64 * 1024  # collected output above this leaves at once
@@ -396,7 +397,7 @@ def _feed(transport: asyncio.Transport, octets: bytes) -> None:
 def describe_tls_error(exc: BaseException) -> str:
     """One short line for the log: OpenSSL's reason, or why there was none."""
     if isinstance(exc, ssl.SSLError):
-        reason = (exc.reason or "").replace("_", " ").lower()
+        reason = reason_of(exc).replace("_", " ").lower()
         if reason in ("http request", "https proxy request", "wrong version number", "unknown protocol"):
             return f"the client does not speak TLS ({reason})"
         return reason or str(exc)

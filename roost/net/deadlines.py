@@ -101,7 +101,7 @@ class Wheel:
                 timer._due = 0.0
                 if timer.callback is not None:
                     self._fire(timer.callback)
-        if self._order and not self._handle_for:
+        if self._order and not 0 < self._handle_for <= self._order[0]:
             self._arm(self._order[0])
 
     def _fire(self, callback: Callable[[], None]) -> None:

@@ -47,7 +47,7 @@ def build_server_context(settings: SslSettings) -> ssl.SSLContext:
         try:
             context.set_ciphers(settings.ssl_cipher_list)
         except ssl.SSLError as error:
-            raise ConfigError(f"no such ciphers ({error.reason})", key="ssl_cipher_list") from None
+            raise ConfigError(f"no cipher of that name ({_why(error)})", key="ssl_cipher_list") from None
     _set_suites(context, settings.ssl_cipher_suites)
     if settings.ssl_curve_list:
         _set_curve(context, settings.ssl_curve_list)
@@ -68,7 +68,7 @@ def _cannot_load(error: OSError, cert: str, key: str) -> ConfigError:
             if path and not os.access(path, os.R_OK):
                 return ConfigError(f"cannot read {path}: {_why(error)}", key=name)
         return ConfigError(f"cannot read {cert}: {_why(error)}", key="ssl_server_cert_file")
-    if error.reason == "KEY_VALUES_MISMATCH":
+    if reason_of(error) == "KEY_VALUES_MISMATCH":
         return ConfigError(f"{key} is not the key of the certificate {cert}", key="ssl_server_key_file")
     return ConfigError(
         f"{cert} and {key or 'the key in it'} are not a certificate and its key in PEM form: {_why(error)}",
@@ -114,9 +114,14 @@ def _set_client_certificates(context: ssl.SSLContext, settings: SslSettings) -> 
     context.verify_mode = ssl.CERT_OPTIONAL
 
 
+def reason_of(error: ssl.SSLError) -> str:
+    """OpenSSL's name for what is wrong; "" when Python gives none."""
+    return getattr(error, "reason", None) or ""
+
+
 def _why(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
-        return (error.reason or str(error)).replace("_", " ").lower()
+        return (reason_of(error) or str(error)).replace("_", " ").lower()
     return error.strerror or str(error)
 
 
