@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from kit.lmtp_memory import Client, MemoryLmtp
-from kit.lmtp_player import Player, Transcript, transcripts
+from kit.lmtp_player import CLOSED, Player, settings, transcripts
+from kit.transcript import Transcript
 
 
 class MemoryWire:
@@ -21,15 +22,15 @@ class MemoryWire:
         for at in range(0, len(octets), step):
             self._unread += self._client.send(octets[at : at + step])
 
-    def read_line(self) -> str | None:
+    def read_line(self) -> bytes | None:
         line, end, rest = self._unread.partition(b"\r\n")
         if not end:
             return None
         self._unread = rest
-        return line.decode()
+        return line
 
-    def unread(self) -> str:
-        return self._unread.decode()
+    def unread(self) -> bytes:
+        return self._unread
 
     def close(self) -> None:
         pass
@@ -38,8 +39,8 @@ class MemoryWire:
 @pytest.mark.parametrize("step_octets", [0, 1], ids=["whole", "octets"])
 @pytest.mark.parametrize("transcript", transcripts(), ids=lambda transcript: transcript.path.stem)
 def test_transcript(make: Callable[..., MemoryLmtp], transcript: Transcript, step_octets: int) -> None:
-    settings: dict[str, Any] = {key: int(value) for key, value in transcript.settings.items()}
-    lmtp = make(**settings)
+    values: dict[str, Any] = {key: int(value) for key, value in settings(transcript).items()}
+    lmtp = make(**values)
     clients: list[Client] = []
 
     def connect() -> MemoryWire:
@@ -47,5 +48,5 @@ def test_transcript(make: Callable[..., MemoryLmtp], transcript: Transcript, ste
         return MemoryWire(clients[-1], step_octets)
 
     Player(connect).play(transcript)
-    closed = {step.connection for step in transcript.steps if step.kind == "closed"}
+    closed = {step.connection for step in transcript.steps if step.octets == CLOSED}
     assert [client.closed for client in clients] == [number + 1 in closed for number in range(len(clients))]
