@@ -140,10 +140,13 @@ class PasswdFiles:
             except Refused:
                 return None  # a name that can be no part of a path (empty domain) has no file
         try:
-            stamp = _stamp(os.stat(path))
+            status = os.stat(path)
         except (OSError, ValueError) as error:
             self._absent(path, error)
             return None
+        if not stat.S_ISREG(status.st_mode):  # a fifo would never end
+            raise Unavailable("Temporary authentication failure.", detail=f"{path}: not a regular file")
+        stamp = _stamp(status)
         table = self._tables.get(path)
         if table is None or table.stamp != stamp:
             return await self._load(path, stamp[1])
@@ -204,8 +207,6 @@ class PasswdFiles:
         """Raises OSError, Unavailable."""
         with open(path, "rb") as file:
             status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise Unavailable("Temporary authentication failure.", detail=f"{path}: not a regular file")
             octets = file.read(self._max_octets + 1)
         if len(octets) > self._max_octets:
             detail = f"{path}: bigger than passwd_file_max_size ({self._max_octets} octets)"

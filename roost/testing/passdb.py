@@ -1,0 +1,168 @@
+"""What every password database must do (``roost/auth/api.py``), as tests for pytest.
+
+Derive a class from ``PassdbSuite`` in a test module of your own, name it ``Test…`` and implement ``make``::
+
+    class TestMyDriver(PassdbSuite):
+        def make(self, tmp_path, users):
+            …
+            return MyDriver(…)
+
+A driver that knows everybody (like ``static``) sets ``everybody = True``; one that cannot store per-user fields sets
+``fields = False``; one whose source can fail implements ``break_source``, one whose source can change ``change``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from roost.auth.api import Entry, Passdb, Query
+from roost.errors import Unavailable
+
+
+@dataclass(frozen=True)
+class StoredUser:
+    """A user the driver under test is to know. ``password`` is the stored form, with its scheme."""
+
+    name: str
+    password: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+USERS = (
+    StoredUser("alice", "{PLAIN}alice-secret", {"allow_nets": "192.0.2.0/24"}),
+    StoredUser("bob@example.org", "{SHA256}K7gNU3sdo+OL0wNhqoVWhr3g6s1xYv72ol/pe/Unols=", {"userdb_quota": "1G"}),
+    StoredUser("carol", "{BLF-CRYPT}$2y$05$hDhK2LCNWvgdMYln4yX9f.HgfWkFSTvatJMXi7znYTn4P7HEsSnWu"),
+)
+
+# Names that have been used to break out of queries, paths, lines and templates. None of them exists.
+HOSTILE_NAMES = (
+    "",
+    " ",
+    "*",
+    "?",
+    "alice*",
+    "alice ",
+    " alice",
+    "alice\0",
+    "alice\n",
+    "alice\r\nmallory",
+    "alice:",
+    "alice:x:0:0",
+    "#alice",
+    ":",
+    "alice\tnopassword=yes",
+    "..",
+    "../alice",
+    "/etc/passwd",
+    "a/../alice",
+    "%{user}",
+    "%{username}",
+    "%%",
+    "${HOME}",
+    "alice' OR '1'='1",
+    'alice"; --',
+    "alice)(uid=*",
+    "\\alice",
+    "\udcff\udcfe",
+    "álïce",
+    "alice\u202e",
+    "a" * 4096,
+)
+
+
+class PassdbSuite:
+    """The tests. See the head of this file."""
+
+    everybody = False
+    fields = True
+
+    def make(self, tmp_path: Path, users: Sequence[StoredUser]) -> Passdb:
+        """A driver that knows exactly these users (a driver for everybody: the first one's password)."""
+        raise AssertionError("implement make()")
+
+    def break_source(self, tmp_path: Path) -> None:
+        """Make the driver unable to tell. Skips the test unless overridden."""
+        pytest.skip("this driver has no source that can fail")
+
+    def change(self, tmp_path: Path, users: Sequence[StoredUser]) -> None:
+        """Replace what is stored. Skips the test unless overridden."""
+        pytest.skip("this driver has no source that can change")
+
+    def ask(self, driver: Passdb, *names: str) -> list[Entry | None]:
+        """All names at once, each by its own query."""
+
+        async def together() -> list[Entry | None]:
+            queries = [Query(name, {"service": "test", "rip": "192.0.2.1"}, "plain", name) for name in names]
+            return list(await asyncio.gather(*(driver.find(query) for query in queries)))
+
+        return asyncio.run(together())
+
+    def test_a_known_user_has_the_stored_password(self, tmp_path: Path) -> None:
+        driver = self.make(tmp_path, USERS)
+        for user in USERS[:1] if self.everybody else USERS:
+            (entry,) = self.ask(driver, user.name)
+            assert entry is not None and entry.password == user.password
+
+    def test_fields_belong_to_their_user(self, tmp_path: Path) -> None:
+        if not self.fields:
+            pytest.skip("this driver stores no fields")
+        driver = self.make(tmp_path, USERS)
+        for user in USERS:
+            (entry,) = self.ask(driver, user.name)
+            assert entry is not None
+            assert {key: entry.fields.get(key) for key in user.fields} == dict(user.fields)
+            others = {key for other in USERS for key in other.fields} - set(user.fields)
+            assert not others & set(entry.fields)
+
+    def test_an_unknown_user_is_none(self, tmp_path: Path) -> None:
+        entries = self.ask(self.make(tmp_path, USERS), "mallory", "alicealice", "bob", "example.org", "@example.org")
+        assert all((entry is not None) == self.everybody for entry in entries)
+
+    @pytest.mark.parametrize("name", HOSTILE_NAMES, ids=lambda name: ascii(name)[:24])
+    def test_a_hostile_name_is_data(self, tmp_path: Path, name: str) -> None:
+        (entry,) = self.ask(self.make(tmp_path, USERS), name)
+        assert (entry is not None) == self.everybody
+
+    def test_queries_at_once_do_not_mix(self, tmp_path: Path) -> None:
+        driver = self.make(tmp_path, USERS)
+        names = [user.name for user in USERS] + ["mallory"]
+        alone = [self.ask(driver, name)[0] for name in names]
+        together = self.ask(driver, *(names * 25))
+        assert together == alone * 25
+
+    def test_asking_changes_nothing(self, tmp_path: Path) -> None:
+        driver = self.make(tmp_path, USERS)
+        query = Query("alice", {"service": "test"}, "plain", "Alice")
+        before = (query.user, dict(query.parameters), query.original_user, query.authenticated)
+        asyncio.run(driver.find(query))
+        assert (query.user, dict(query.parameters), query.original_user, query.authenticated) == before
+
+    def test_an_entry_never_shows_its_password(self, tmp_path: Path) -> None:
+        (entry,) = self.ask(self.make(tmp_path, USERS), "alice")
+        assert "alice-secret" not in repr(entry) and "alice-secret" not in str(entry)
+
+    def test_the_decoy_is_text_before_and_after_the_first_question(self, tmp_path: Path) -> None:
+        driver = self.make(tmp_path, USERS)
+        assert isinstance(driver.decoy(), str)
+        self.ask(driver, "mallory")
+        assert isinstance(driver.decoy(), str)
+
+    def test_a_failing_source_is_unavailable_and_not_an_unknown_user(self, tmp_path: Path) -> None:
+        driver = self.make(tmp_path, USERS)
+        self.break_source(tmp_path)
+        for name in ("alice", "mallory"):
+            with pytest.raises(Unavailable):
+                self.ask(driver, name)
+
+    def test_a_change_of_the_source_is_seen(self, tmp_path: Path) -> None:
+        driver = self.make(tmp_path, USERS)
+        self.ask(driver, "alice")
+        self.change(tmp_path, (StoredUser("dora", "{PLAIN}new"), StoredUser("alice", "{PLAIN}changed")))
+        alice, dora, bob = self.ask(driver, "alice", "dora", "bob@example.org")
+        assert alice is not None and alice.password == "{PLAIN}changed"
+        assert dora is not None and bob is None

@@ -1,0 +1,77 @@
+"""Every passdb driver against the conformance suite."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from roost.auth.api import Passdb, Query
+from roost.events.log import Log
+from roost.settings.schema.auth import PassdbSettings
+from roost.testing.passdb import PassdbSuite, StoredUser
+from roost.worker.offload import Offload
+from services.auth.passdb import PASSDBS
+from services.auth.passdb.base import DriverContext
+
+
+async def nobody(query: Query) -> bool:
+    return False
+
+
+def context() -> DriverContext:
+    loop = asyncio.new_event_loop()
+    try:
+        return DriverContext(Log("auth: "), Offload(loop), nobody)
+    finally:
+        loop.close()
+
+
+def write_users(path: Path, users: Sequence[StoredUser]) -> None:
+    lines = []
+    for user in users:
+        extra = " ".join(f"{key}={value}" for key, value in user.fields.items())
+        lines.append(f"{user.name}:{user.password}::::::{extra}")
+    path.write_text("\n".join(["# users", "", *lines, ""]))
+
+
+class TestPasswdFile(PassdbSuite):
+    def make(self, tmp_path: Path, users: Sequence[StoredUser]) -> Passdb:
+        write_users(tmp_path / "users", users)
+        return PASSDBS["passwd-file"](PassdbSettings(passwd_file_path=str(tmp_path / "users")), context())
+
+    def break_source(self, tmp_path: Path) -> None:
+        (tmp_path / "users").unlink()
+        (tmp_path / "users").mkdir()
+
+    def change(self, tmp_path: Path, users: Sequence[StoredUser]) -> None:
+        write_users(tmp_path / "users", users)
+
+
+class TestPasswdFilePerDomain(PassdbSuite):
+    """One file for each user: the name is part of the path."""
+
+    def make(self, tmp_path: Path, users: Sequence[StoredUser]) -> Passdb:
+        (tmp_path / "users").mkdir()
+        (tmp_path / "alice").write_text("../alice:{PLAIN}outside\nalice:{PLAIN}outside\n")
+        for user in users:
+            write_users(tmp_path / "users" / user.name, [user])
+        return PASSDBS["passwd-file"](PassdbSettings(passwd_file_path=f"{tmp_path}/users/%{{user}}"), context())
+
+    def change(self, tmp_path: Path, users: Sequence[StoredUser]) -> None:
+        for path in (tmp_path / "users").iterdir():
+            path.unlink()
+        for user in users:
+            write_users(tmp_path / "users" / user.name, [user])
+
+
+class TestStatic(PassdbSuite):
+    everybody = True
+    fields = False
+
+    def make(self, tmp_path: Path, users: Sequence[StoredUser]) -> Passdb:
+        return PASSDBS["static"](PassdbSettings(static_password=users[0].password), context())
+
+
+def test_every_driver_is_held_to_the_suite() -> None:
+    assert set(PASSDBS) == {"passwd-file", "static"}
