@@ -25,7 +25,7 @@ INVALID_ARGUMENTS: Final = "Invalid arguments."
 MISSING_ARGUMENTS: Final = "Missing arguments."
 
 _ATOM_CHARS = rb"!#$&'+-\[^-z|}~"
-_TAG_CHARS = rb"!#$&',\-\[^-z|}~\]"  # no "+", which starts a continuation
+_TAG_CHARS = rb"!#$&',-\[^-z|}~\]"  # no "+", which starts a continuation
 _PLAIN_COMMAND = re.compile(rb"([" + _TAG_CHARS + rb"]++) ([A-TV-Za-tv-z][A-Za-z]*+)(?= |\Z)")
 _COMMAND = re.compile(rb"([" + _TAG_CHARS + rb"]+) *+(?:([Uu][Ii][Dd]) ++)?([A-Za-z][A-Za-z0-9-]*+(?= |\Z))?")
 _ATOM = re.compile(rb"[" + _ATOM_CHARS + rb"]+")
