@@ -6,16 +6,16 @@ at once. The first error is raised at the end with the others as notes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from enum import Enum
 
 from roost.errors import ConfigError
 from roost.settings import registry, unknown
 from roost.settings.connections import ALWAYS, Conditions, narrowed
 from roost.settings.fields import BOOLLIST, ENUM, LISTS, NETS, STRLIST, Spec, Type
-from roost.settings.known import DOVECOT_SERVICES, LOGIN_SERVICES, RENAMED
+from roost.settings.groups import Groups, Use
+from roost.settings.known import DOVECOT_SERVICES, LOGIN_SERVICES
+from roost.settings.places import Frame, Role, meant, remaining, why_not_here
+from roost.settings.readers.quoting import quote
 from roost.settings.readers.statements import Kind, Statement
 from roost.settings.schema import LIST_FILTERS, NAMED_FILTERS, PARENTS
 from roost.settings.tree import DEFAULT, FILE, GROUP, Assignment, Block, Op, Path, Scope, Tree
@@ -24,41 +24,7 @@ from roost.settings.values import parse_bool
 MAX_DEPTH = 32
 MAX_ERRORS = 50
 MAX_ASSIGNMENTS = 100_000
-
-
-class Role(Enum):
-    """What an open brace is."""
-
-    FILTER = "filter"
-    CONNECTION = "connection"
-    LIST = "list"
-    GROUP = "group"
-    LOGIN = "login"  # Dovecot's login service: only its inet listeners count
-    IGNORED = "ignored"
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One open brace: the place inside it."""
-
-    role: Role
-    path: Path
-    conditions: tuple[Conditions, ...]
-    file: str
-    line: int
-    label: str = ""
-    spec: Spec | None = None
-
-
-@dataclass(frozen=True)
-class GroupUse:
-    """``@label = name`` somewhere: filled in when everything is read."""
-
-    label: str
-    name: str
-    frame: Frame
-    file: str
-    line: int
+VERSIONS = ("dovecot_config_version", "dovecot_storage_version")
 
 
 class Builder:
@@ -66,24 +32,20 @@ class Builder:
 
     def __init__(self) -> None:
         self.tree = Tree()
+        self.groups = Groups()
         self.warnings: list[str] = []
         self.errors: list[ConfigError] = []
-        self.frames: list[Frame] = [Frame(Role.FILTER, (), (ALWAYS,), "", 0)]
-        self.groups: dict[tuple[str, str], list[Statement]] = {}
-        self.uses: list[GroupUse] = []
+        self.frames: list[Frame] = [Frame(Role.FILTER)]
         self.level = DEFAULT
         self.order = 0
-        self._body: list[Statement] | None = None
-        self._body_depth = 0
-        self._body_start = ("", 0)
         self._conditional: dict[str, Assignment] = {}
 
     # -- what the readers call -------------------------------------------------------------------------------------
 
     def take(self, one: Statement) -> None:
         """One statement other than an include. Raises ConfigError when reading on makes no sense."""
-        if self._body is not None:
-            self._collect(one, self._body)
+        if self.in_group:
+            self.groups.collect(one)
             return
         match one.kind:
             case Kind.OPEN:
@@ -93,7 +55,9 @@ class Builder:
                     raise self.fatal(one, "Unexpected '}'")
                 self.frames.pop()
             case Kind.GROUP:
-                self._open_group(one)
+                if len(self.frames) > 1:
+                    raise self.fatal(one, "groups must defined at top-level, not under filters")
+                self.groups.open(one)
             case Kind.USE_GROUP:
                 self._use_group(one)
             case Kind.WARN:
@@ -107,47 +71,40 @@ class Builder:
 
     @property
     def depth(self) -> int:
-        return len(self.frames) + self._body_depth
+        """Open braces; 1 at top level."""
+        return len(self.frames) + self.groups.depth
 
     @property
     def in_group(self) -> bool:
-        return self._body is not None
+        return self.groups.start is not None
 
     def type_of(self, one: Statement) -> Type | None:
         """The type of the setting a statement means at this place, if it is a known one."""
         frame = self.frames[-1]
         if self.in_group or frame.role not in (Role.FILTER, Role.CONNECTION):
             return None
-        spec, _ = self._spec(frame, one._replace(file="", line=0))
+        spec, _, _ = meant(frame.path, one.key)
         return spec.type if spec else None
 
     def finish(self, redirects: Mapping[str, str]) -> None:
         """After the last file: groups. ``redirects``: label → the group to use instead. Raises the first error."""
         self.check_closed(1)
-        for label in redirects:
-            if all(use.label != label for use in self.uses):
-                raise ConfigError(f"Unknown group label @{label} (a group can be changed only where one is used)")
-        for use in self.uses:
-            name = redirects.get(use.label, use.name)
-            body = self.groups.get((use.label, name))
-            if body is None:
-                known = sorted(n for group, n in self.groups if group == use.label)
-                why = f"Unknown group @{use.label}={name} (there are: {', '.join(known)})"
-                self.note(
-                    ConfigError(why if known else f"Unknown group label @{use.label}", file=use.file, line=use.line)
-                )
-                continue
+        self.groups.check_redirects(redirects)
+        self.level = GROUP
+        for use in self.groups.uses:
             self.frames.append(use.frame)
-            before, self.level = self.level, GROUP
-            self.take_all(body)
-            self.level = before
+            try:
+                self.take_all(self.groups.body(use, redirects))
+            except ConfigError as error:
+                self.note(error)
             self.frames.pop()
         self.raise_errors()
 
     def check_closed(self, depth: int) -> None:
         """That no brace above ``depth`` is open. Raises ConfigError naming where it was opened."""
         if self.depth > depth:
-            file, line = self._body_start if self._body is not None else (self.frames[-1].file, self.frames[-1].line)
+            open_at = self.groups.start or self.frames[-1]
+            file, line = open_at.file, open_at.line
             raise ConfigError(f"Missing '}}' (section started at {file}:{line})", file=file, line=line)
 
     def raise_errors(self) -> None:
@@ -257,7 +214,7 @@ class Builder:
             if outer and not wanted:
                 raise self.fatal(one, f"{key} {{ .. }} not allowed under {outer[-1]} {{ .. }}", key)
             raise self.fatal(one, f"{key} {{ .. }} is allowed only under {wanted[-1]} NAME {{ .. }}", key)
-        if any(conditions != ALWAYS for conditions in frame.conditions):
+        if frame.by_connection:
             self._check_conditions(one, frame, key)
         path = (*frame.path, (key, name))
         for conditions in frame.conditions:
@@ -275,34 +232,12 @@ class Builder:
             f"Configuration file {one.file} line {one.line}: {what} has no counterpart in Roost; the section is ignored"
         )
 
-    # -- groups ----------------------------------------------------------------------------------------------------
-
-    def _open_group(self, one: Statement) -> None:
-        if len(self.frames) > 1:
-            raise self.fatal(one, "groups must defined at top-level, not under filters")
-        self._body = self.groups.setdefault((one.key, one.value), [])
-        self._body_depth = 1
-        self._body_start = (one.file, one.line)
-
-    def _collect(self, one: Statement, body: list[Statement]) -> None:
-        """A statement inside a group is only kept, until the group's own brace closes."""
-        if one.kind in (Kind.GROUP, Kind.USE_GROUP):
-            raise self.fatal(one, "Recursive include groups not allowed")
-        if one.kind is Kind.OPEN:
-            self._body_depth += 1
-        elif one.kind is Kind.CLOSE:
-            self._body_depth -= 1
-            if self._body_depth == 0:
-                self._body = None
-                return
-        body.append(one)
-
     def _use_group(self, one: Statement) -> None:
         if self.frames[-1].role in (Role.IGNORED, Role.LOGIN):
             return
         if not one.value:
             raise self.fatal(one, f"@{one.key} needs the name of a group")
-        self.uses.append(GroupUse(one.key, one.value, self.frames[-1], one.file, one.line))
+        self.groups.uses.append(Use(one.key, one.value, self.frames[-1], one.file, one.line))
 
     # -- settings --------------------------------------------------------------------------------------------------
 
@@ -350,6 +285,8 @@ class Builder:
             raise unknown.setting_error(one, frame.path)
         value = convert(one.value) if convert else one.value
         self._check_place(frame, one, spec)
+        if spec.key in VERSIONS:
+            self._check_version(one, spec, value)
         if spec.type is STRLIST and (value or one.quoted):
             raise self.fatal(one, f"Setting is a string list, use '{key} {{'", key)
         if one.kind is Kind.SET_HEREDOC and spec.type in (BOOLLIST, NETS, ENUM, Type.FILE):
@@ -366,35 +303,25 @@ class Builder:
         return " ".join(before if token == f"$SET:{key}" else token for token in value.split(" ") if token)
 
     def _spec(self, frame: Frame, one: Statement) -> tuple[Spec | None, Callable[[str], str] | None]:
-        """The setting meant by a key at this place (longest prefix first, walking outwards; older names last), and
-        how an older value is written now."""
-        entries = registry.entries()
-        names = candidates(frame.path, one.key)
-        for name in names:
-            if name in entries:
-                return entries[name].spec, None
-        for name in names:
-            renamed = RENAMED.get(name)
-            if renamed is not None and renamed.key in entries:
-                self.warnings.append(
-                    f"Obsolete setting in {one.file}:{one.line}: {name} has been renamed to {renamed.key}"
-                )
-                return entries[renamed.key].spec, renamed.convert
-        return None, None
+        """The setting meant by a key at this place, and how an older value is written now."""
+        spec, renamed, name = meant(frame.path, one.key)
+        if spec and renamed:
+            self.warnings.append(f"Obsolete setting in {one.file}:{one.line}: {name} has been renamed to {spec.key}")
+        return spec, renamed.convert if renamed else None
 
     def _check_place(self, frame: Frame, one: Statement, spec: Spec) -> None:
-        entry = registry.entries()[spec.key]
-        if not spec.by_connection and any(conditions != ALWAYS for conditions in frame.conditions):
-            raise self.fatal(
-                one, "This setting cannot be set inside a protocol, local, local_name or remote block", one.key
-            )
-        for name, element in remaining(frame.path, spec):
-            if name not in entry.lists and name not in entry.named:
-                where = f"{name} {element}".rstrip()
-                raise self.fatal(one, f"This setting has no meaning inside {where} {{ .. }}: set it outside", one.key)
+        why = why_not_here(frame, spec)
+        if why:
+            raise self.fatal(one, why, one.key)
+
+    def _check_version(self, one: Statement, spec: Spec, value: str) -> None:
+        for earlier in self.tree.assignments.get(spec.key, ()):
+            if earlier.text != value:
+                raise self.fatal(one, f"{spec.key} value can't be changed once set", spec.key)
 
     def _add(self, one: Statement, frame: Frame, spec: Spec, op: Op, item: str, value: str) -> None:
         path = remaining(frame.path, spec)
+        shown = one.written or (quote(value) if one.quoted and "\n" not in value else value)
         for conditions in frame.conditions:
             self.order += 1
             if self.order > MAX_ASSIGNMENTS:
@@ -404,7 +331,7 @@ class Builder:
                 op,
                 item,
                 value,
-                one.value,
+                shown,
                 one.quoted,
                 one.file,
                 one.line,
@@ -430,19 +357,3 @@ class Builder:
         self.errors.append(error)
         if len(self.errors) >= MAX_ERRORS:
             self.raise_errors()
-
-
-def candidates(path: Path, typed: str) -> list[str]:
-    """The full keys ``typed`` can mean inside ``path``, the most wanted first."""
-    found: list[str] = []
-    for name, element in reversed(path):
-        if element and re.fullmatch(r"[A-Za-z0-9_-]+", element):
-            found.append(f"{name}_{element.replace('-', '_')}_{typed}")
-        found.append(f"{name}_{typed}")
-    found.append(typed)
-    return found
-
-
-def remaining(path: Path, spec: Spec) -> Path:
-    """The path without named filters that are part of the key's own name (``ssl_server { cert_file }``)."""
-    return tuple(part for part in path if not (part[0] in NAMED_FILTERS and spec.key.startswith(part[0] + "_")))

@@ -6,20 +6,20 @@ then the longer remote network, then a protocol.
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from roost.settings.values import parse_network
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
 
 ORDER = ("local", "local_name", "remote", "protocol")
 """Outermost first: how the blocks must be nested."""
 
 PROTOCOLS = frozenset({"doveadm", "imap", "lda", "lmtp", "pop3", "sieve", "submission"})
 """What ``protocol`` blocks may name: also those that only Dovecot speaks, whose blocks then never match."""
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,8 @@ def _networks(argument: str) -> list[str]:
     except ValueError:
         if "/" in argument or not argument.strip("[]:.0123456789"):
             raise
+    import socket  # only configurations with host names pay for it
+
     try:
         found = socket.getaddrinfo(argument, None, type=socket.SOCK_STREAM)
     except OSError as error:
@@ -131,8 +133,10 @@ def _networks(argument: str) -> list[str]:
 
 
 @lru_cache(maxsize=1024)
-def network(text: str) -> Network:
+def network(text: str) -> IPv4Network | IPv6Network:
     """The network object of canonical CIDR text."""
+    import ipaddress  # only configurations with networks pay for it
+
     return ipaddress.ip_network(text)
 
 
@@ -142,14 +146,14 @@ def _inside(inner: str, outer: str) -> bool:
     if not inner:
         return False
     a, b = network(inner), network(outer)
-    if isinstance(a, ipaddress.IPv4Network):
-        return isinstance(b, ipaddress.IPv4Network) and a.subnet_of(b)
-    return isinstance(b, ipaddress.IPv6Network) and a.subnet_of(b)
+    return a.version == b.version and a.prefixlen >= b.prefixlen and a.network_address in b
 
 
 def _contains(text: str, address: str | None) -> bool:
     if not address:
         return False
+    import ipaddress
+
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

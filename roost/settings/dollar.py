@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from roost.errors import ConfigError
-from roost.settings import registry
-from roost.settings.build import candidates
 from roost.settings.connections import ALWAYS
-from roost.settings.fields import STRLIST, Spec
+from roost.settings.fields import STRLIST
+from roost.settings.places import meant
 from roost.settings.schema import LIST_FILTERS, NAMED_FILTERS
 from roost.settings.tree import Assignment, Op, Path, Scope, Tree
 
@@ -77,7 +76,7 @@ class _Expander:
     def _set(self, one: Assignment, name: str) -> str:
         *filters, key = name.split("/")
         scope = self._scope(one, name, filters)
-        spec = _find(scope.path, key)
+        spec, _, _ = meant(scope.path, key)
         if spec is None:
             raise _error(one, f"Failed to expand $SET:{name}: Unknown setting")
         if spec.type is STRLIST:
@@ -110,14 +109,6 @@ class _Expander:
         if any(element for _, element in path) and path not in known:
             raise _error(one, f"Failed to expand $SET:{name}: Unknown filter path")
         return Scope(path, ALWAYS)
-
-
-def _find(path: Path, key: str) -> Spec | None:
-    entries = registry.entries()
-    for name in candidates(path, key):
-        if name in entries:
-            return entries[name].spec
-    return None
 
 
 def _error(one: Assignment, why: str) -> ConfigError:

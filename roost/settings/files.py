@@ -94,7 +94,7 @@ class Files:
             text = read_text(path)
         except OSError as error:
             raise self.builder.fatal(one, f"Couldn't open file {path}: {error.strerror}", one.key) from None
-        return one._replace(kind=Kind.SET, value=text, quoted=True)
+        return one._replace(kind=Kind.SET, value=text, quoted=True, written=f"<{path}")
 
 
 def read_text(path: str) -> str:

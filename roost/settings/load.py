@@ -6,23 +6,28 @@ A pure function but for reading files: a reload calls it beside the configuratio
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 
 from roost.errors import ConfigError
 from roost.settings import overrides as override_language
-from roost.settings import registry, services
+from roost.settings import registry, services, variables
 from roost.settings.build import Builder
 from roost.settings.config import Config
 from roost.settings.dollar import expand_all
+from roost.settings.fields import STRLIST, TEMPLATE
 from roost.settings.files import Files
 from roost.settings.readers import dovecot
 from roost.settings.readers.statements import Statement
 from roost.settings.schema.services import DEFAULTS
-from roost.settings.tree import DEFAULT, FILE, OVERRIDE, Tree, check
+from roost.settings.tree import DEFAULT, FILE, OVERRIDE, Assignment, Tree, check
 
 DEFAULT_PATH = "/etc/roost/roost.conf"
 BUILT_IN = "<default>"
+
+_OLD_VARIABLE = re.compile(r"%[LU]?[undh](?![A-Za-z0-9])")
+_NEW_VARIABLES = {"u": "%{user}", "n": "%{user | username}", "d": "%{user | domain}", "h": "%{home}"}
 
 
 def load(path: str = DEFAULT_PATH, overrides: Iterable[str] = (), environ: Mapping[str, str] | None = None) -> Config:
@@ -53,8 +58,23 @@ def _built_in() -> list[Statement]:
 def _check_values(builder: Builder, tree: Tree) -> None:
     entries = registry.entries()
     for one in tree.all():
+        spec = entries[one.key].spec
         try:
-            check(entries[one.key].spec, one)
+            check(spec, one)
+            if spec.type in (TEMPLATE, STRLIST):
+                _check_template(builder, one)
         except ValueError as error:
             builder.note(ConfigError(str(error), file=one.file, line=one.line, key=one.key))
+        except ConfigError as error:
+            builder.note(ConfigError(error.why, file=one.file, line=one.line, key=one.key))
     builder.raise_errors()
+
+
+def _check_template(builder: Builder, one: Assignment) -> None:
+    variables.check(one.text)
+    match = _OLD_VARIABLE.search(one.text)
+    if match:
+        builder.warnings.append(
+            f"{one.file} line {one.line}: {one.key}: {match[0]} is not a variable "
+            f"(write {_NEW_VARIABLES[match[0][-1]]}); taken literally"
+        )

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 SINGLE = ("anvil", "auth", "notify")
 """Rooms that keep state in memory: one process each."""
 
+MAX_SOCKET_PATH = 107
+"""Octets the kernel takes as the path of a UNIX socket."""
+
 ANY_ADDRESS = {"*": "0.0.0.0", "::": "::", "[::]": "::"}
 
 
@@ -113,7 +116,7 @@ def check(config: Config) -> None:
         raise _error(config, (), "listen", "listen can't be set empty")
     if not config.services:
         raise _error(config, (), "protocols", "No services defined")
-    seen: dict[str, str] = {}
+    seen: dict[str, Path] = {}
     for name, _ in config.tree.elements("service", Context()):
         _check_executable(config, name)
     for service in config.services.values():
@@ -151,21 +154,22 @@ def _check_service(config: Config, service: ServiceSettings) -> None:
         raise refuse("reuse_port", "process_min_avail must be equal to process_limit when using service_reuse_port=yes")
 
 
-def _check_listener(config: Config, service: ServiceSettings, listener: Listener, seen: dict[str, str]) -> None:
-    path: Path
+def _check_listener(config: Config, service: ServiceSettings, listener: Listener, seen: dict[str, Path]) -> None:
+    where: Path = (("service", service.name),)
     if isinstance(listener, InetListener):
-        name, path = f"{listener.host}:{listener.port}", (("inet_listener", listener.name),)
+        name = f"{listener.host}:{listener.port}"
+        where = (*where, ("inet_listener", listener.name))
         _check_address(config, service, listener)
     else:
-        name, path = listener.path, ()
-        if len(os.fsencode(name)) > 107:
-            raise _element_error(config, (("service", service.name),), f"The path of a socket is too long: {name}")
+        name = listener.path
+        if len(os.fsencode(name)) > MAX_SOCKET_PATH:
+            raise _element_error(config, where, f"The path of a socket is too long: {name}")
     if name in seen:
-        where = (("service", service.name), *path)
-        raise _element_error(
-            config, where, f"service({service.name}): duplicate listener: {name} (also in service {seen[name]})"
-        )
-    seen[name] = service.name
+        other = seen[name]
+        why = f"service({service.name}): duplicate listener: {name} (also in service {other[0][1]})"
+        error = _element_error(config, where, why)
+        raise error if error.line else _element_error(config, other, why)
+    seen[name] = where
 
 
 def _check_address(config: Config, service: ServiceSettings, listener: InetListener) -> None:

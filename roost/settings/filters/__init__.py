@@ -5,16 +5,18 @@ from __future__ import annotations
 from roost.settings.filters import choice, coding, digest, numbers, text, times
 from roost.settings.filters.value import Filter
 
+NO_CIPHER = "the encrypt and decrypt filters of Dovecot do not exist in Roost"
+
 FILTERS: dict[str, Filter] = {
     "base64": Filter(coding.base64_, most=2, named=("pad", "url")),
     "benumber": Filter(numbers.benumber),
     "calculate": Filter(numbers.calculate, least=2, most=2),
     "concat": Filter(text.concat, least=1, most=100, source=True),
     "date": Filter(times.date, least=1, most=2, named=("tz",)),
-    "decrypt": Filter(coding.no_encryption, most=10, named=coding.ENCRYPTION_KEYS, takes_missing=True),
+    "decrypt": Filter(choice.literal, refused=NO_CIPHER),
     "default": Filter(choice.default, most=1, takes_missing=True),
     "domain": Filter(text.domain),
-    "encrypt": Filter(coding.no_encryption, most=10, named=coding.ENCRYPTION_KEYS, takes_missing=True),
+    "encrypt": Filter(choice.literal, refused=NO_CIPHER),
     "epoch": Filter(times.epoch, most=1, named=("unit",)),
     "escape": Filter(text.escape),
     "from_epoch": Filter(times.from_epoch, most=1, named=("unit",)),

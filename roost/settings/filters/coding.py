@@ -9,8 +9,6 @@ from roost.settings.filters.numbers import to_width
 from roost.settings.filters.value import Evaluator, FilterError, Value, data_of, whole
 from roost.settings.template import Call
 
-ENCRYPTION_KEYS = ("key", "iv", "salt", "rounds", "hash", "algorithm", "raw")
-
 
 def base64_(ask: Evaluator, value: Value, call: Call) -> Value:
     """base64(pad=1, url=0)."""
@@ -43,8 +41,3 @@ def unhexlify(ask: Evaluator, value: Value, call: Call) -> Value:
         return Value(binascii.unhexlify(data_of(value)), binary=True)
     except (binascii.Error, ValueError):
         raise FilterError("Invalid hexadecimal data") from None
-
-
-def no_encryption(ask: Evaluator, value: Value, call: Call) -> Value:
-    """Refused, by name: there is no cipher here, and a wrong one would be worse than none."""
-    raise FilterError("the encrypt and decrypt filters of Dovecot do not exist in Roost")

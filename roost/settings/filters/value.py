@@ -44,7 +44,7 @@ class Filter:
     """One filter. ``least``/``most``: number of plain arguments; ``named``: names of keyword arguments.
 
     ``source``: it can stand first, without input (``source_least`` arguments then). ``takes_missing``: it is asked even
-    when the variable is not known.
+    when the variable is not known. ``refused``: why it does not exist here.
     """
 
     run: Callable[[Evaluator, Value, Call], Value]
@@ -54,9 +54,12 @@ class Filter:
     source: bool = False
     source_extra: int = 0
     takes_missing: bool = False
+    refused: str = ""
 
     def check(self, call: Call, *, first: bool) -> None:
         """Raises FilterError for a wrong place or wrong arguments."""
+        if self.refused:
+            raise FilterError(self.refused)
         if first and not self.source:
             raise FilterError("This filter needs a value before it")
         extra = self.source_extra if first else 0

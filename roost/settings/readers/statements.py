@@ -22,7 +22,8 @@ class Kind(Enum):
 
 
 class Statement(NamedTuple):
-    """``quoted``: the value stood in quotes, so ``$`` in it is only a ``$`` and a list has one member."""
+    """``quoted``: the value stood in quotes, so ``$`` in it is only a ``$`` and a list has one member.
+    ``written``: how the value stands in the file, where that is not the value itself (``<path``)."""
 
     kind: Kind
     key: str
@@ -30,3 +31,4 @@ class Statement(NamedTuple):
     file: str
     line: int
     quoted: bool = False
+    written: str = ""

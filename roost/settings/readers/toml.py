@@ -8,7 +8,6 @@ stands is its block form. Strings are literal: ``$SET:`` means nothing in them.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -32,6 +31,8 @@ _AT_LINE = re.compile(r"\(at line (\d+), column \d+\)")
 
 def read(text: str, file: str) -> list[Statement]:
     """Every statement of a TOML file. Raises ConfigError naming the line."""
+    import tomllib  # only configurations with a TOML file pay for it
+
     try:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
