@@ -34,6 +34,7 @@ from roost.errors import ConfigError
 from roost.proc.title import set_title
 from roost.settings import Config, load
 from roost.settings.schema import LoggingSettings, MasterSettings
+from roost.settings.variables import expand
 
 KEPT_VARIABLES = ("JOURNAL_STREAM",)
 
@@ -173,6 +174,6 @@ def _raise_fd_limit() -> None:
 def _clean_environment(settings: MasterSettings) -> None:
     """Children get import_environment and nothing else."""
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    kept |= {name: expand(value, {}) for name, value in settings.import_environment.items()}
     os.environ.clear()
-    os.environ.update(kept)
-    os.environ.update({name: value for name, value in settings.import_environment.items() if value})
+    os.environ.update({name: value for name, value in kept.items() if value})

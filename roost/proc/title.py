@@ -9,6 +9,9 @@ import re
 
 import setproctitle as _setproctitle
 
+# It finds the space for titles through the environment as it was at the start: before anybody clears that.
+_setproctitle.getproctitle()
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 MAX_CHARS = 200
 
