@@ -9,6 +9,7 @@ paused above ``imap_pipeline_limit`` lines or ``PIPELINE_OCTETS``. A long FETCH 
 from __future__ import annotations
 
 import asyncio
+import ssl
 import zlib
 from collections.abc import Callable
 from typing import Final
@@ -61,7 +62,7 @@ class ImapConnection(Connection):
             shared.imap.imap_login_max_line_length, literal_memory_octets=LITERAL_OCTETS_BEFORE_LOGIN
         )
         self.session: Session | None = None
-        self.make_context: Callable[[], object] | None = None  # the TLS context for STARTTLS
+        self.make_context: Callable[[], ssl.SSLContext | None] = _no_tls  # the TLS context for STARTTLS
         self.on_lost: Callable[[ImapConnection], None] | None = None
         self._task: asyncio.Task[None] | None = None  # a command that waits
         self._queued = 0  # lines that came while it did
@@ -128,9 +129,9 @@ class ImapConnection(Connection):
         else:
             self.close()
 
-    def shut_down(self, text: str = "Server shutting down.") -> None:
+    def shut_down(self, text: str = "Server shutting down.", why: str = "Server shutting down.") -> None:
         """Say goodbye and end; a running command is not waited for."""
-        self._bye(text, "Server shutting down.")
+        self._bye(text, why)
 
     # ---- octets in
 
@@ -304,8 +305,11 @@ class ImapConnection(Connection):
     def begin_tls(self) -> None:
         """STARTTLS was answered: what the client sent before the handshake is thrown away."""
         self.assembler.clear()
-        assert self.make_context is not None
-        self.start_tls(self.make_context())  # type: ignore[arg-type]  # an SSLContext
+        context = self.make_context()
+        if context is None:
+            self.close()
+        else:
+            self.start_tls(context)
 
     def tls_name(self) -> str:
         found = self.tls_object()
@@ -317,6 +321,10 @@ def _checked(line: bytes | LineTooLong) -> bytes:
     if isinstance(line, LineTooLong):
         raise Malformed("Too long line.")
     return line
+
+
+def _no_tls() -> None:
+    """No certificate."""
 
 
 async def _pause() -> None:

@@ -33,7 +33,7 @@ FOREIGN: Final = frozenset(
     b"GET HEAD POST PUT DELETE OPTIONS CONNECT TRACE PATCH PRI EHLO HELO LHLO MAIL RCPT DATA USER PASS QUIT SSH".split()
 )
 _FIRST_WORD = re.compile(rb"[A-Za-z]+")
-_TAG = re.compile(rb"([!#$&',\-\[^-z|}~\]]+)(?: ([A-Za-z]{1,20}))?")
+_TAG = re.compile(rb"([!#$&',-\[^-z|}~\]]+)(?: ([A-Za-z]{1,20}))?")
 
 DISCARDED_LITERAL_OCTETS: Final = 64 << 20
 """A refused literal that the client sends without asking is read and thrown away up to this; a bigger one ends it."""

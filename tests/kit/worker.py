@@ -146,12 +146,12 @@ class Child:
         self.generation = generation
         self._log = b""
         self._records = b""
+        self._ended = False
         self.pid = os.fork()
         if self.pid == 0:
             code = 99
             try:
                 os.environ["ROOST_LOOP"] = loop_kind
-                os.closerange(20, 30)
                 plan = {FD_STATUS: status_write, FD_DEAD_MASTER: dead_read, FD_LOG: log_write}
                 infos = []
                 for index, (sock, values) in enumerate(listeners):
@@ -160,10 +160,10 @@ class Child:
                     info = frame.listener_info(sock, values.get("name", f"door{index}"))
                     infos.append(replace(info, fd=number, **values))
                 moved = {target: os.dup2(fd, 200 + target) for target, fd in plan.items()}
+                os.closerange(3, 200)
                 for target, fd in moved.items():
                     os.dup2(fd, target)
-                os.close(self.dead_write)
-                os.closerange(50, 400)
+                os.closerange(200, 400)
                 for signum in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGALRM):
                     signal.signal(signum, signal.SIG_DFL)
                 SINK.fd = FD_LOG
@@ -212,11 +212,11 @@ class Child:
         finally:
             os.close(pidfd)
         _pid, status = os.waitpid(self.pid, 0)
-        self.pid = 0
+        self._ended = True
         return os.waitstatus_to_exitcode(status)
 
     def close(self) -> None:
-        if self.pid:
+        if not self._ended:
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
         for fd in (self.status_fd, self.log_fd, self.dead_write):

@@ -36,6 +36,9 @@ def line(child: Child, text: str) -> str:
         raise RuntimeError("after the flood")
     elif verb == "CRASH":
         raise RuntimeError(rest)
+    elif verb == "EAT":
+        eaten = bytearray(int(rest) << 20)
+        return f"echo {len(eaten)}"
     elif verb == "EXIT":
         os._exit(int(rest))
     return f"echo {text}"

@@ -1,0 +1,102 @@
+"""The running imap room: makes connections, knows which are open, shows them in the process title, ends them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from services.imap.connection import ImapConnection
+from services.imap.shared import Shared
+
+if TYPE_CHECKING:
+    from roost.clients.anvil import Anvil
+    from roost.clients.auth import AuthClient
+    from roost.clients.notify import Hub
+    from roost.net.connection import Connection
+    from roost.proc.contract import ListenerInfo
+    from roost.worker.service import Worker
+
+
+class ImapRoom:
+    """``roost.worker.service.Room``. Owns what ``main.start`` opened."""
+
+    def __init__(self, worker: Worker, shared: Shared, auth: AuthClient, hub: Hub, anvil: Anvil) -> None:
+        self._worker = worker
+        self._shared = shared
+        self._auth = auth
+        self._hub = hub
+        self._anvil = anvil
+        self._open: dict[str, ImapConnection] = {}
+        self._users: Counter[str] = Counter()
+        self._politely: bool | None = None  # the process is ending
+        self._empty: asyncio.Future[None] | None = None
+        self._closed = False
+        shared.on_user = self._user
+        anvil.on_kick = self.kick
+        self._show()
+
+    def connection(self, listener: ListenerInfo) -> Connection:
+        session_id = new_id()
+        connection = ImapConnection(self._worker.loop, self._shared, self._worker.log, session_id)
+        connection.make_context = self._worker.tls_context
+        connection.on_lost = self._left
+        self._open[session_id] = connection
+        if self._politely is not None:  # it was on its way when the end began
+            self._worker.loop.call_soon(connection.shut_down)
+        return connection
+
+    def kick(self, session_id: str) -> bool:
+        """End one session; whether it was here."""
+        connection = self._open.get(session_id)
+        if connection is None:
+            return False
+        connection.shut_down("Connection closed by the administrator.", "Kicked by the administrator")
+        return True
+
+    async def drain(self, *, politely: bool) -> None:
+        """``politely``: everybody hears BYE; else sessions end when their clients leave. May be called again, more
+        urgently, after it was cancelled."""
+        self._politely = politely
+        if politely:
+            for connection in tuple(self._open.values()):
+                connection.shut_down()
+        if self._open:
+            self._empty = self._worker.loop.create_future()
+            await self._empty
+        if not self._closed:
+            self._closed = True
+            await self._shared.backend.aclose()
+            self._auth.close()
+            await self._anvil.stop()
+            await self._hub.stop()
+
+    def _left(self, connection: ImapConnection) -> None:
+        self._open.pop(connection.session_id, None)
+        if not self._open and self._empty is not None and not self._empty.done():
+            self._empty.set_result(None)
+
+    def _user(self, username: str, change: int) -> None:
+        self._users[username] += change
+        if not self._users[username]:
+            del self._users[username]
+        self._show()
+
+    def _show(self) -> None:
+        """The process title: who is here."""
+        users = self._users
+        if not users:
+            self._worker.title("idling")
+        elif len(users) == 1:
+            (username,) = users
+            count = users[username]
+            self._worker.title(username if count == 1 else f"{username}, {count} sessions")
+        else:
+            self._worker.title(f"{users.total()} sessions")
+
+
+def new_id() -> str:
+    """A session id that nobody else has: 96 random bits, 16 characters."""
+    return base64.urlsafe_b64encode(os.urandom(12)).decode("ascii")
