@@ -144,13 +144,23 @@ _TOP = 1 << 64
 
 
 def _normal(pairs: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    made = tuple(pairs)
+    last = -2
+    for low, high in made:  # most sets come in order: looking is cheaper than sorting
+        if high < low or low <= last + 1:
+            break
+        last = high
+    else:
+        return made
     out: list[tuple[int, int]] = []
-    for low, high in sorted((a, b) if a <= b else (b, a) for a, b in pairs):
-        if out and low <= out[-1][1] + 1:
-            if high > out[-1][1]:
-                out[-1] = (out[-1][0], high)
-        else:
+    last = -2
+    for low, high in sorted([(a, b) if a <= b else (b, a) for a, b in made]):
+        if low > last + 1:
             out.append((low, high))
+            last = high
+        elif high > last:
+            out[-1] = (out[-1][0], high)
+            last = high
     return tuple(out)
 
 
