@@ -37,6 +37,7 @@ class Loop:
         self.late_secs = 0.0
         """How much later than asked this turn began: we were suspended, or starved, and so were our children."""
         self._on_error = on_error
+        self._quiet_fds: set[int] = set()
         self._selector = selectors.DefaultSelector()
         self._timers: list[tuple[float, int, Timer]] = []
         self._numbers = itertools.count()
@@ -46,15 +47,19 @@ class Loop:
     def now() -> float:
         return time.monotonic()
 
-    def on_readable(self, fd: int, callback: Callback) -> None:
-        """Call back whenever ``fd`` is readable, until ``forget``."""
+    def on_readable(self, fd: int, callback: Callback, *, quiet: bool = False) -> None:
+        """Call back whenever ``fd`` is readable, until ``forget``. ``quiet``: nothing ``after_turn`` looks at changes
+        by it, so a turn of such callbacks alone goes without (log lines come by the thousand a second)."""
         self._selector.register(fd, selectors.EVENT_READ, callback)
+        if quiet:
+            self._quiet_fds.add(fd)
 
     def on_writable(self, fd: int, callback: Callback) -> None:
         self._selector.register(fd, selectors.EVENT_WRITE, callback)
 
     def forget(self, fd: int) -> None:
         """Stop watching ``fd``; harmless when nobody does. Must come before the descriptor is closed."""
+        self._quiet_fds.discard(fd)
         try:
             self._selector.unregister(fd)
         except (KeyError, ValueError):  # ValueError: -1, a socket that is closed already
@@ -87,12 +92,13 @@ class Loop:
         wait = longest_secs if due is None else min(max(due - now, 0.0), longest_secs)
         ready = self._selector.select(wait)
         self.late_secs = max(self.now() - now - wait, 0.0)
+        quiet = bool(ready) and all(key.fd in self._quiet_fds for key, _ in ready)
         for key, _ in ready:
             # A callback of this turn may have closed a descriptor that was also ready.
             if self._selector.get_map().get(key.fd) is key:
                 self._call(key.data)
-        self._run_timers()
-        self._call(self.after_turn)
+        if self._run_timers() or not quiet:
+            self._call(self.after_turn)
 
     def close(self) -> None:
         self._selector.close()
@@ -102,13 +108,17 @@ class Loop:
             heapq.heappop(self._timers)
         return self._timers[0][0] if self._timers else None
 
-    def _run_timers(self) -> None:
+    def _run_timers(self) -> bool:
+        """True when there was one."""
+        ran = False
         now = self.now()
         while self._timers and self._timers[0][0] <= now:
             _, _, timer = heapq.heappop(self._timers)
             callback, timer.callback = timer.callback, None
             if callback is not None:
+                ran = True
                 self._call(callback)
+        return ran
 
     def _call(self, callback: Callback) -> None:
         try:

@@ -141,7 +141,7 @@ class Supervisor:
         log = LogPipe(birth.log_fd, service.name, birth.pid, self.journal, self.loop.now)
         service.processes[birth.pid] = Process(birth.pid, self._births, slot, self.loop.now(), log)
         service.process_total += 1
-        self.loop.on_readable(log.fd, lambda: self._on_log(log))
+        self.loop.on_readable(log.fd, lambda: self._on_log(log), quiet=True)
         return True
 
     def _listen(self, service: Service, wanted: bool) -> None:
