@@ -63,6 +63,9 @@ class MailSettings:
     mime_max_parts: int = setting(
         10000, type=UINT, low=1, unit="parts", text="Parts of one message that are looked into."
     )
+    store_allow_network: bool = setting(
+        False, type=BOOL, text="Open stores on network file systems too, where SQLite's locks cannot be trusted."
+    )
     store_body_inline_max: int = setting(
         256 << 10, type=SIZE, key="store_body_inline_max_size", text="Larger bodies become files beside the database."
     )
@@ -73,6 +76,9 @@ class MailSettings:
     store_idle_close_secs: int = setting(60, type=SECS, low=1, text="A store nobody uses is closed after this.")
     store_journal_keep_secs: int = setting(
         14 * 86400, type=SECS, low=60, text="How long the journal of changes is kept for those who read it later."
+    )
+    store_writer_threads: int = setting(
+        4, type=UINT, low=1, high=64, unit="threads", text="Threads that wait for the disk, by process."
     )
 
 
