@@ -77,7 +77,7 @@ class ConnInfo:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A user proved by the authentication service. ``home``: an absolute folder; ``fields``: the userdb's extra fields."""
+    """A user proved by the authentication service. ``home``: an absolute folder; ``fields``: the userdb's others."""
 
     username: str
     home: str = ""

@@ -6,18 +6,17 @@ Linear time; depth, parts and header octets are bounded by the settings, beyond 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from roost.imap.bodystructure import both
+from roost.imap.envelope import envelope
+from roost.mime import parts
 from roost.storage.limits import Limits
 
 _BARE_LF = re.compile(rb"(?<!\r)\n")
-_HEADER_END = re.compile(rb"(?:\A|\n)\r?\n")
-_FIELD = re.compile(rb"([^\x00-\x20:\x7f-\xff]+)[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*")
 
 
-@dataclass(frozen=True, slots=True)
-class Derived:
+class Derived(NamedTuple):
     """``header_octets`` counts the header with its empty line (the whole message when there is no empty line)."""
 
     header_octets: int
@@ -33,27 +32,12 @@ def with_crlf(data: bytes) -> bytes:
     return _BARE_LF.sub(b"\r\n", data)
 
 
-def header_octets(data: bytes) -> int:
-    """The length of the header with its empty line."""
-    found = _HEADER_END.search(data)
-    return found.end() if found else len(data)
+def mime_limits(limits: Limits) -> parts.Limits:
+    return parts.Limits(limits.mime_max_depth, limits.mime_max_parts, limits.mime_max_header_octets)
 
 
-def select_fields(header: bytes, wanted: Collection[bytes]) -> bytes:
-    """The raw fields with these lower-case names, in message order, each ending in CRLF, without the empty line."""
-    out = []
-    for found in _FIELD.finditer(header):
-        if found[1].lower() in wanted:
-            out.append(found[0])
-    return b"".join(out)
-
-
-def derive(data: bytes, limits: Limits) -> Derived:
+def derive(data: bytes, limits: parts.Limits) -> Derived:
     """Parse one message. Never raises for what is in it."""
-    from roost.imap.bodystructure import bodystructure
-    from roost.imap.envelope import envelope
-    from roost.mime.parts import parse
-
-    return Derived(
-        header_octets(data), envelope(data), bodystructure(parse(data), False), bodystructure(parse(data), True)
-    )
+    root = parts.parse(data, limits)
+    bodystructure, body = both(root)
+    return Derived(root.body, envelope(root.fields), body, bodystructure)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from roost.errors import NoSuchMailbox
 from roost.imap.search_keys import Criteria
+from roost.mime.header import select_fields
 from roost.storage import flagbits
 from roost.storage.api import (
     DELETED,
@@ -28,7 +29,7 @@ from roost.storage.api import (
     StoreResult,
 )
 from roost.storage.journal import changes_since, unchanged
-from roost.storage.message import Derived, derive, header_octets, select_fields
+from roost.storage.message import Derived, derive, mime_limits
 from roost.storage.search import search
 from roost.storage.simple.account import Box, Record
 from roost.storage.simple.steps import Append, Claim, Step
@@ -179,13 +180,12 @@ class SimpleMailbox:
             batch.bodystructures = [d.bodystructure for d in derived]
         if request.header_fields is not None:
             wanted = frozenset(request.header_fields)
-            batch.headers = [select_fields(m.data[: header_octets(m.data)], wanted) for m in
-                             messages]  # fmt: skip
+            batch.headers = [select_fields(m.data, wanted) for m in messages]
         return batch
 
     def _derived(self, record: Record) -> Derived:
         if record.derived is None:
-            record.derived = derive(record.message.data, self.user.backend.limits)
+            record.derived = derive(record.message.data, mime_limits(self.user.backend.limits))
         return record.derived
 
     async def search_messages(self, criteria: Criteria, within: Ranges | None = None) -> SearchResult:

@@ -1,0 +1,176 @@
+"""APPEND, MULTIAPPEND and delivery: prepared outside the transaction, then a handful of rows in it."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from roost import durable
+from roost.errors import LimitExceeded
+from roost.mime import parts
+from roost.mime.header import header_stop
+from roost.storage import flagbits
+from roost.storage.api import AppendResult, NewMessage
+from roost.storage.backends.sqlite.bodies import BlobFolder
+from roost.storage.backends.sqlite.cache import encode_fields
+from roost.storage.backends.sqlite.transaction import Transaction
+from roost.storage.journal import Kind, masks_octets
+from roost.storage.limits import Limits
+from roost.storage.message import Derived, derive, mime_limits, with_crlf
+from roost.util.ranges import Ranges
+
+BODY_BITS = 20  # a body's id is its modseq, then its number inside the append: never used twice
+MAX_UID = (1 << 32) - 1
+
+_BODY = "INSERT INTO body VALUES (?, ?)"
+_BLOB = "INSERT INTO blob VALUES (?, ?)"
+_MESSAGE = "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)"
+_CACHE = "INSERT OR REPLACE INTO cache VALUES (?, ?, ?, ?, ?, ?)"
+
+
+@dataclass(slots=True)
+class _Prepared:
+    size: int
+    data: bytes | None  # None: in the file ``blob``
+    blob: str
+    derived: Derived
+    fields: bytes | None
+
+
+def cache_row(body: int, data: bytes, limits: parts.Limits) -> tuple[object, ...]:
+    """The row of ``cache`` for a body."""
+    derived = derive(data, limits)
+    return _row(body, derived, encode_fields(data, header_stop(data, 0, derived.header_octets)))
+
+
+def _row(body: int, derived: Derived, fields: bytes | None) -> tuple[object, ...]:
+    return (body, derived.envelope, derived.body, derived.bodystructure, derived.header_octets, fields)
+
+
+class Append:
+    """The three parts of the job for the writer."""
+
+    def __init__(self, mailbox: int, messages: Sequence[NewMessage], blobs: BlobFolder, limits: Limits) -> None:
+        self.mailbox = mailbox
+        self.messages = messages
+        self.blobs = blobs
+        self.limits = limits
+        self._mime_limits = mime_limits(limits)
+        self._ready: list[_Prepared] = []
+        # Taken over now: the uploads belong to a caller that may be cancelled while the writer works.
+        self._sources: list[bytes | tuple[int, str, int]] = []
+        for message in messages:
+            upload = message.upload
+            if upload.path is not None and upload.size_octets > limits.store_body_inline_max:
+                self._sources.append((*upload.take_file(), upload.size_octets))
+            else:
+                self._sources.append(upload.data())
+
+    def prepare(self) -> None:
+        """Outside the transaction: line ends, large bodies to their files, what is derived. Raises Unavailable."""
+        for n, source in enumerate(self._sources):
+            if isinstance(source, bytes):
+                self._ready.append(self._prepare(with_crlf(source)))
+            else:
+                self._sources[n] = b""
+                self._ready.append(self._prepare_file(*source))
+        self._sources = []
+
+    def _prepare(self, data: bytes) -> _Prepared:
+        derived = derive(data, self._mime_limits)
+        fields = encode_fields(data, header_stop(data, 0, derived.header_octets))
+        if len(data) > self.limits.store_body_inline_max:
+            return _Prepared(len(data), None, self.blobs.put(data), derived, fields)
+        return _Prepared(len(data), data, "", derived, fields)
+
+    def _prepare_file(self, fd: int, path: str, size_octets: int) -> _Prepared:
+        """A large upload is in a file already: renamed when its line ends are right, else written again."""
+        try:
+            data = os.pread(fd, size_octets, 0)
+            while len(data) < size_octets:
+                more = os.pread(fd, size_octets - len(data), len(data))
+                if not more:
+                    raise OSError(f"{path}: became shorter")
+                data += more
+        except BaseException:
+            os.close(fd)
+            _unlink(path)
+            raise
+        clean = with_crlf(data)
+        if clean is not data:
+            os.close(fd)
+            _unlink(path)
+            return self._prepare(clean)
+        try:
+            name = self.blobs.adopt(fd, path)
+        except BaseException:
+            _unlink(path)
+            raise
+        derived = derive(data, self._mime_limits)
+        fields = encode_fields(data, header_stop(data, 0, derived.header_octets))
+        return _Prepared(size_octets, None, name, derived, fields)
+
+    def undo(self) -> None:
+        """Nothing came of it: no file stays."""
+        for source in self._sources:
+            if not isinstance(source, bytes):
+                os.close(source[0])
+                _unlink(source[1])
+        self._sources = []
+        for each in self._ready:
+            if each.blob:
+                self.blobs.remove(each.blob)
+        self._ready = []
+
+    def run(self, tx: Transaction) -> AppendResult:
+        """Inside the transaction. Raises NoSuchMailbox, LimitExceeded."""
+        uidnext, uidvalidity, text = tx.require(self.mailbox, "uidnext, uidvalidity, keywords")
+        ready = self._ready
+        if uidnext + len(ready) > MAX_UID:
+            raise LimitExceeded("No UIDs are left in this mailbox")
+        table = before = tuple(text.split())
+        masks: array[int] = array("Q")
+        for message in self.messages:
+            if message.flags.keywords:
+                table = flagbits.add_keywords(table, message.flags.keywords, self.limits)
+            masks.append(flagbits.mask_of(table, message.flags))
+        if table != before:
+            set_keywords(tx, self.mailbox, table)
+        modseq = tx.modseq + 1
+        first_body = modseq << BODY_BITS
+        size = 0
+        for n, each in enumerate(ready):
+            body = first_body + n
+            if each.data is not None:
+                tx.execute(_BODY, (body, each.data))
+            else:
+                tx.execute(_BLOB, (body, each.blob))
+            tx.execute(_CACHE, _row(body, each.derived, each.fields))
+            date = self.messages[n].internal_date
+            row = (self.mailbox, uidnext + n, body, tx.now if date is None else date, tx.now, each.size, masks[n])
+            tx.execute(_MESSAGE, row)
+            size += each.size
+        durable.crash_point("store-append")
+        uids = Ranges.span(uidnext, uidnext + len(ready) - 1)
+        tx.execute(
+            "UPDATE mailbox SET uidnext = ?, messages = messages + ?, size_octets = size_octets + ? WHERE id = ?",
+            (uidnext + len(ready), len(ready), size, self.mailbox),
+        )
+        tx.log(self.mailbox, Kind.APPEND, uids, masks_octets(masks))
+        return AppendResult(uidvalidity, uids, modseq)
+
+
+def set_keywords(tx: Transaction, mailbox: int, table: tuple[str, ...]) -> None:
+    """The mailbox's keyword table grew."""
+    text = " ".join(table)
+    tx.execute("UPDATE mailbox SET keywords = ? WHERE id = ?", (text, mailbox))
+    tx.log(mailbox, Kind.KEYWORDS, data=text.encode())
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass

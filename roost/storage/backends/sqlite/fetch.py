@@ -1,0 +1,331 @@
+"""FETCH: what is in the columns comes as slices, the rest as one statement a batch.
+
+No read transaction is open while a batch is with the caller: each statement is read to its end (or closed) first.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import AsyncIterator, Iterator, Sequence
+from itertools import compress
+from typing import TYPE_CHECKING, Any
+
+import apsw
+
+from roost.errors import Corrupt
+from roost.mime.header import select_fields
+from roost.storage.api import FetchRequest, Items, MessageBatch
+from roost.storage.backends.sqlite.append import cache_row
+from roost.storage.backends.sqlite.bodies import gone
+from roost.storage.backends.sqlite.cache import Picker, known
+from roost.storage.backends.sqlite.connection import translate
+from roost.storage.backends.sqlite.expunge import json_list
+from roost.storage.columns import Columns
+from roost.storage.message import mime_limits
+from roost.util.ranges import Ranges
+
+if TYPE_CHECKING:
+    from roost.storage.backends.sqlite.box import Box
+    from roost.storage.backends.sqlite.store import Store
+
+COLUMN_BATCH = 512
+ROW_BATCH = 256
+CONTENT_BATCH_OCTETS = 1 << 20  # message octets held for one batch
+CONTENT_ALONG_OCTETS = 64 << 10  # larger bodies are read when asked for
+SPARSE = 3  # read this many times more rows than wanted rather than name each
+
+CACHE_ITEMS = Items.ENVELOPE | Items.BODY | Items.BODYSTRUCTURE
+
+# Item, what SELECT brings for it, MessageBatch's name for it, its place in a row of ``cache`` (0: not there).
+ROW_ITEMS = (
+    (Items.INTERNAL_DATE, "m.internal_date", "internal_dates", 0),
+    (Items.SAVE_DATE, "m.save_date", "save_dates", 0),
+    (Items.SIZE, "m.size", "sizes", 0),
+    (Items.EMAIL_ID, "m.body", "email_ids", 0),
+    (Items.ENVELOPE, "c.envelope", "envelopes", 1),
+    (Items.BODY, "c.structure", "bodies", 2),
+    (Items.BODYSTRUCTURE, "c.bodystructure", "bodystructures", 3),
+)
+FIELDS_PLACE = 5
+
+_RANGE = "m.mailbox = ? AND m.uid BETWEEN ? AND ? ORDER BY m.uid"
+_LIST = "m.mailbox = ? AND m.uid IN (SELECT value FROM json_each(?)) ORDER BY m.uid"
+
+Rows = list[tuple[int, int]]
+
+
+class Fetch:
+    """One ``list_messages``."""
+
+    def __init__(self, store: Store, box: Box, request: FetchRequest) -> None:
+        self.store = store
+        self.box = box
+        self.request = request
+        self.items = request.items
+        fields = request.header_fields
+        self.fields = None if fields is None else frozenset(fields)
+        self.picker = Picker(fields) if fields is not None and known(fields) else None
+        wanted = [row for row in ROW_ITEMS if request.items & row[0]]
+        self.names = [name for _, _, name, _ in wanted]
+        self.places = [place for _, _, _, place in wanted]
+        self.cached = bool(self.items & CACHE_ITEMS) or self.picker is not None
+        columns = ["m.uid", *[sql for _, sql, _, _ in wanted]]
+        tables = "message m"
+        if self.picker is not None:
+            columns.append("c.fields")
+            self.places.append(FIELDS_PLACE)
+        if self.cached:
+            columns.append("c.body")
+            tables += " LEFT JOIN cache c ON c.body = m.body"
+        self.sql = f"SELECT {', '.join(columns)} FROM {tables} WHERE "
+        self.reads_rows = bool(self.names) or fields is not None
+
+    async def batches(self, uids: Ranges) -> AsyncIterator[MessageBatch]:
+        """Ascending; missing UIDs are skipped."""
+        columns = self.store.columns(self.box)
+        snapshot = columns.uids
+        content = bool(self.items & Items.CONTENT)
+        first = True
+        for rows in chunks(columns.rows(uids), ROW_BATCH if self.reads_rows or content else COLUMN_BATCH):
+            if not first:  # others had their turn
+                if not self.store.ready:
+                    await self.store.open()
+                self.store.refresh()
+                columns = self.store.columns(self.store.box(self.box.number))
+            first = False
+            dense = (rows[-1][1] - rows[0][0]) <= SPARSE * sum([stop - start for start, stop in rows])
+            if columns.uids is snapshot:
+                batch = self._from_rows(columns, rows)
+            else:
+                batch = self._from_uids(columns, columns.column_slices(snapshot, rows))
+            if batch is None:
+                continue
+            if content:
+                for part in self._with_contents(batch, dense):
+                    yield part
+            else:
+                if self.reads_rows:
+                    self._add_rows(batch, dense)
+                if batch.uids:
+                    yield batch
+
+    # -- columns ----------------------------------------------------------------------------------------------------
+
+    def _from_rows(self, columns: Columns, rows: Rows) -> MessageBatch | None:
+        uids = columns.column_slices(columns.uids, rows)
+        since = self.request.changed_since
+        if since is not None:
+            modseqs = columns.column_slices(columns.modseqs, rows)
+            if max(modseqs) <= since:
+                return None
+            if min(modseqs) <= since:
+                return self._from_uids(columns, uids)
+        batch = MessageBatch(uids)
+        if self.items & Items.FLAGS:
+            batch.flags = columns.column_slices(columns.flags, rows)
+        if self.items & Items.MODSEQ:
+            batch.modseqs = columns.column_slices(columns.modseqs, rows)
+        return batch
+
+    def _from_uids(self, columns: Columns, uids: array[int]) -> MessageBatch | None:
+        since = self.request.changed_since
+        rows = [row for row in map(columns.row, uids) if row >= 0]
+        if since is not None:
+            rows = [row for row in rows if columns.modseqs[row] > since]
+        if not rows:
+            return None
+        batch = MessageBatch(array("I", [columns.uids[row] for row in rows]))
+        if self.items & Items.FLAGS:
+            batch.flags = array("Q", [columns.flags[row] for row in rows])
+        if self.items & Items.MODSEQ:
+            batch.modseqs = array("Q", [columns.modseqs[row] for row in rows])
+        return batch
+
+    # -- rows -------------------------------------------------------------------------------------------------------
+
+    def _where(self, batch: MessageBatch, dense: bool) -> tuple[str, tuple[Any, ...]]:
+        uids = batch.uids
+        if dense:
+            return _RANGE, (self.box.number, uids[0], uids[-1])
+        return _LIST, (self.box.number, json_list(uids))
+
+    def _add_rows(self, batch: MessageBatch, dense: bool) -> None:
+        where, args = self._where(batch, dense)
+        rows = _matching(batch, self.store.query(self.sql + where, args))
+        if self.cached and None in [row[-1] for row in rows]:
+            rows = self._derive_missing(batch, dense, rows)
+        columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * 10
+        for n, name in enumerate(self.names, 1):
+            if name == "email_ids":
+                batch.email_ids = [f"e{body:x}" for body in columns[n]]
+            else:
+                setattr(batch, name, columns[n])
+        if self.fields is not None:
+            batch.headers = self._headers(batch, dense, columns[1 + len(self.names)] if self.picker else ())
+
+    def _headers(self, batch: MessageBatch, dense: bool, blocks: Sequence[bytes | None]) -> list[bytes]:
+        if self.picker is None:
+            return self._headers_from_bodies(batch, dense)
+        try:
+            if None not in blocks:
+                return list(map(self.picker.pick, blocks))  # type: ignore[arg-type]  # no None among them
+            whole = self._headers_from_bodies(batch, dense)
+            return [self.picker.pick(block) if block is not None else whole[n] for n, block in enumerate(blocks)]
+        except (IndexError, ValueError) as exc:
+            raise self._corrupt(f"cached fields: {exc}") from exc
+
+    def _headers_from_bodies(self, batch: MessageBatch, dense: bool) -> list[bytes]:
+        """For fields that are not kept."""
+        where, args = self._where(batch, dense)
+        sql = f"""SELECT m.uid, m.body, ifnull(c.header_octets, m.size),
+            substr(b.data, 1, ifnull(c.header_octets, m.size)) FROM message m
+            LEFT JOIN cache c ON c.body = m.body LEFT JOIN body b ON b.id = m.body WHERE {where}"""
+        assert self.fields is not None
+        found = {}
+        for uid, body, octets, data in self.store.query(sql, args):
+            header = data if data is not None else read_blob(self.store, body, 0, octets)
+            found[uid] = select_fields(header, self.fields)
+        return [found.get(uid, b"") for uid in batch.uids]
+
+    def _derive_missing(self, batch: MessageBatch, dense: bool, rows: list[Any]) -> list[Any]:
+        """Parse messages without a cache row now, and keep the result when the lock is free."""
+        where, args = self._where(batch, dense)
+        sql = f"""SELECT m.uid, m.body, m.size, b.data FROM message m LEFT JOIN cache c ON c.body = m.body
+            LEFT JOIN body b ON b.id = m.body WHERE c.body IS NULL AND {where}"""
+        limits = mime_limits(self.store.backend.limits)
+        fresh = {}
+        for uid, body, size, data in self.store.query(sql, args):
+            fresh[uid] = cache_row(body, data if data is not None else read_blob(self.store, body, 0, size), limits)
+        self.store.keep_cache_rows(list(fresh.values()))
+        out = []
+        for row in rows:
+            made = fresh.get(row[0]) if row[-1] is None else None
+            if made is not None:
+                row = (row[0], *[made[p] if p else old for p, old in zip(self.places, row[1:], strict=False)], made[0])
+            out.append(row)
+        return out
+
+    # -- contents ---------------------------------------------------------------------------------------------------
+
+    def _with_contents(self, batch: MessageBatch, dense: bool) -> Iterator[MessageBatch]:
+        """Cut into parts of about ``CONTENT_BATCH_OCTETS``."""
+        at = 0
+        uids = batch.uids
+        while at < len(uids):
+            part = _cut(batch, at, len(uids))
+            bodies, last = self._bodies(part, dense)
+            end = at
+            while end < len(uids) and uids[end] <= last:
+                end += 1
+            part = _cut(batch, at, end)
+            _matching(part, [(uid,) for uid in part.uids if uid in bodies])
+            if part.uids and self.reads_rows:
+                self._add_rows(part, dense)
+            if part.uids:
+                part.contents = [bodies[uid] for uid in part.uids]
+                yield part
+            at = end
+
+    def _bodies(self, batch: MessageBatch, dense: bool) -> tuple[dict[int, StoredBody], int]:
+        """Bodies from the batch's first uid on, and the uid until which they are complete."""
+        where, args = self._where(batch, dense)
+        sql = f"""SELECT m.uid, m.body, m.size, CASE WHEN m.size <= {CONTENT_ALONG_OCTETS} THEN b.data END
+            FROM message m LEFT JOIN body b ON b.id = m.body WHERE {where}"""
+        store = self.store
+        assert store.connection is not None
+        out: dict[int, StoredBody] = {}
+        octets = 0
+        try:
+            cursor = store.connection.execute(sql, args)
+            for uid, body, size, data in cursor:
+                out[uid] = StoredBody(store, body, size, data)
+                if data is not None:
+                    octets += size
+                    if octets >= CONTENT_BATCH_OCTETS:
+                        cursor.close(True)
+                        return out, uid
+        except apsw.Error as exc:
+            raise store.failed(translate(exc, store.path)) from exc
+        return out, batch.uids[-1]
+
+    def _corrupt(self, what: str) -> Corrupt:
+        error = Corrupt("The mail store is damaged", detail=f"{self.store.path}: mailbox {self.box.name!r}: {what}")
+        self.store.failed(error)
+        return error
+
+
+class StoredBody:
+    """A message's octets: at hand when it is small, read when asked for otherwise."""
+
+    __slots__ = ("_body", "_data", "_store", "size_octets")
+
+    def __init__(self, store: Store, body: int, size_octets: int, data: bytes | None) -> None:
+        self.size_octets = size_octets
+        self._store = store
+        self._body = body
+        self._data = data
+
+    async def read(self, start: int = 0, stop: int | None = None) -> bytes:
+        data = self._data
+        if data is not None:
+            return data if start == 0 and stop is None else data[start:stop]
+        end = self.size_octets if stop is None else min(stop, self.size_octets)
+        if start >= end:
+            return b""
+        if not self._store.ready:
+            await self._store.open()
+        return read_body(self._store, self._body, start, end)
+
+
+def chunks(rows: Rows, size: int) -> Iterator[Rows]:
+    """Row ranges cut and gathered into lists of at most ``size`` rows each."""
+    out: Rows = []
+    room = size
+    for start, stop in rows:
+        while start < stop:
+            end = min(stop, start + room)
+            out.append((start, end))
+            room -= end - start
+            start = end
+            if not room:
+                yield out
+                out, room = [], size
+    if out:
+        yield out
+
+
+def _cut(batch: MessageBatch, start: int, stop: int) -> MessageBatch:
+    part = MessageBatch(batch.uids[start:stop])
+    if batch.flags is not None:
+        part.flags = batch.flags[start:stop]
+    if batch.modseqs is not None:
+        part.modseqs = batch.modseqs[start:stop]
+    return part
+
+
+def _matching(batch: MessageBatch, rows: list[Any]) -> list[Any]:
+    """Rows and batch cut down to the messages that are in both."""
+    if len(rows) == len(batch.uids) and [row[0] for row in rows] == list(batch.uids):
+        return rows
+    by_uid = {row[0]: row for row in rows}
+    keep = [uid in by_uid for uid in batch.uids]
+    batch.uids = array("I", compress(batch.uids, keep))
+    if batch.flags is not None:
+        batch.flags = array("Q", compress(batch.flags, keep))
+    if batch.modseqs is not None:
+        batch.modseqs = array("Q", compress(batch.modseqs, keep))
+    return [by_uid[uid] for uid in batch.uids]
+
+
+def read_body(store: Store, body: int, start: int, stop: int) -> bytes:
+    """Octets of a body by its id. Raises MessagesGone, Unavailable, Corrupt."""
+    rows = store.query("SELECT substr(data, ?, ?) FROM body WHERE id = ?", (start + 1, stop - start, body))
+    return bytes(rows[0][0]) if rows else read_blob(store, body, start, stop)
+
+
+def read_blob(store: Store, body: int, start: int, stop: int) -> bytes:
+    """The same for one in a file."""
+    rows = store.query("SELECT name FROM blob WHERE id = ?", (body,))
+    if not rows:
+        raise gone()
+    return store.guard(store.blobs.read, rows[0][0], start, stop)

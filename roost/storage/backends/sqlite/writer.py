@@ -1,0 +1,293 @@
+"""Durable writes: a queue for each user, a few threads for all of them, one commit for everything that waits.
+
+``submit`` puts a ``Job`` into the user's queue. A thread takes what is there (up to ``MAX_GROUP``), prepares each job
+outside the lock, runs all of them in one transaction, and answers after the COMMIT, which is when the disk has them.
+One user's jobs run one after another in order; different users' side by side. A job that fails undoes only itself.
+
+A job cancelled while it waits is never run; one cancelled later is finished, and nobody hears of it.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import apsw
+
+from roost import durable
+from roost.errors import Corrupt, RoostError, Unavailable
+from roost.storage.api import Update
+from roost.storage.backends.sqlite.connection import keep_wal, open_connection, translate, translate_os
+from roost.storage.backends.sqlite.transaction import Transaction
+
+MAX_GROUP = 64
+CHECKPOINT_PAGES = 1000  # the WAL is written back when it has grown to this (4 MB)
+
+
+class Answer(Protocol):
+    """What a job is awaited by."""
+
+    def done(self) -> bool: ...
+    def set_result(self, result: Any, /) -> None: ...
+    def set_exception(self, exc: BaseException, /) -> None: ...
+
+
+class Job:
+    """One change. ``prepare`` runs before the transaction and outside every lock, ``run`` inside it.
+
+    ``undo`` takes back what ``prepare`` did when the job comes to nothing. ``after`` runs when it is committed (on the
+    thread). ``durable`` False: need not wait for the disk (upkeep).
+    """
+
+    __slots__ = ("after", "answer", "cancelled", "durable", "error", "hints", "prepare", "result", "run", "undo")
+
+    def __init__(
+        self,
+        run: Callable[[Transaction], Any],
+        answer: Answer | None,
+        *,
+        prepare: Callable[[], None] | None = None,
+        undo: Callable[[], None] | None = None,
+        after: Callable[[Any], None] | None = None,
+        durable: bool = True,
+    ) -> None:
+        self.run = run
+        self.answer = answer
+        self.prepare = prepare
+        self.undo = undo
+        self.after = after
+        self.durable = durable
+        self.cancelled = False
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.hints: list[Update] = []
+
+
+class Pool:
+    """The threads. Started at the first use, stopped by ``close``."""
+
+    def __init__(self, threads: int) -> None:
+        self._size = threads
+        self._threads: list[threading.Thread] = []
+        self._work: queue.SimpleQueue[Writer | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+
+    def put(self, writer: Writer) -> None:
+        """Let a thread work on this writer's queue."""
+        if not self._threads:
+            self._start()
+        self._work.put(writer)
+
+    def _start(self) -> None:
+        with self._lock:
+            if not self._threads:
+                for n in range(self._size):
+                    thread = threading.Thread(target=self._run, name=f"store-writer-{n}", daemon=True)
+                    thread.start()
+                    self._threads.append(thread)
+
+    def _run(self) -> None:
+        while (writer := self._work.get()) is not None:
+            writer.work()
+
+    def close(self) -> None:
+        """After the last job; waits for the threads."""
+        for _ in self._threads:
+            self._work.put(None)
+        for thread in self._threads:
+            thread.join()
+        self._threads = []
+
+
+class Writer:
+    """One user's queue and writing connection. ``finish(jobs)`` is called on a thread after each group."""
+
+    def __init__(self, pool: Pool, path: str, username: str, fsync: str, finish: Callable[[list[Job]], None]) -> None:
+        self.pool = pool
+        self.path = path
+        self.username = username
+        self.synchronous = "off" if fsync == "never" else "full"
+        self.finish = finish
+        self.connection: apsw.Connection | None = None
+        self.checkpoint_due = False
+        self._waiting: list[Job] = []
+        self._working = False
+        self._lock = threading.Lock()
+        self._wal_pages = 0
+
+    @property
+    def idle(self) -> bool:
+        return not self._working
+
+    def submit(self, job: Job) -> None:
+        """From any thread."""
+        with self._lock:
+            self._waiting.append(job)
+            if self._working:
+                return
+            self._working = True
+        self.pool.put(self)
+
+    def work(self) -> None:
+        """On a thread of the pool: one group, then back to the end of the line."""
+        with self._lock:
+            jobs = self._waiting[:MAX_GROUP]
+            del self._waiting[:MAX_GROUP]
+        try:
+            self._group(jobs)
+        except BaseException as exc:  # our bug: whoever waits must hear of it
+            for job in jobs:
+                if job.error is None and job.result is None:
+                    job.error = exc
+        self.finish(jobs)
+        self._checkpoint_if_due()
+        with self._lock:
+            if not self._waiting:
+                self._working = False
+                return
+        self.pool.put(self)
+
+    def close_connection(self) -> None:
+        """Only while idle. The last connection of all processes removes the WAL file."""
+        if self.connection is not None:
+            connection, self.connection = self.connection, None
+            try:
+                keep_wal(connection, False)
+                connection.close()
+            except apsw.Error:
+                pass
+
+    # -- on the thread ----------------------------------------------------------------------------------------------
+
+    def _group(self, jobs: list[Job]) -> None:
+        ready = []
+        for job in jobs:
+            if job.cancelled:
+                continue
+            try:
+                if job.prepare is not None:
+                    job.prepare()
+            except OSError as exc:
+                job.error = translate_os(exc, self.path)
+            except Exception as exc:
+                job.error = exc
+            else:
+                ready.append(job)
+        ready = [job for job in ready if not job.cancelled]
+        error = self._commit(ready) if ready else None
+        if error is not None and len(ready) > 1 and not isinstance(error, Corrupt):
+            for job in ready:
+                error = self._commit([job])
+                if error is not None:
+                    job.error = error
+        elif error is not None:
+            for job in ready:
+                job.error = error
+        for job in jobs:
+            if job.undo is not None and (job.error is not None or job not in ready):
+                job.undo()
+            elif job.error is None and job.after is not None and job in ready:
+                job.after(job.result)
+
+    def _commit(self, jobs: list[Job]) -> RoostError | None:
+        """Run these in one transaction; the reason why none of them is done, or None."""
+        connection = None
+        try:
+            connection = self._open()
+            fast = not any(job.durable for job in jobs)
+            if fast:
+                connection.execute("PRAGMA synchronous=NORMAL")
+            try:
+                self._transaction(connection, jobs)
+            finally:
+                if fast:
+                    self._end(connection)
+                    connection.execute("PRAGMA synchronous=" + self.synchronous)
+        except apsw.Error as exc:
+            return translate(exc, self.path)
+        except OSError as exc:
+            return translate_os(exc, self.path)
+        finally:
+            if connection is not None:
+                self._end(connection)
+        return None
+
+    def _transaction(self, connection: apsw.Connection, jobs: list[Job]) -> None:
+        durable.crash_point("store-begin")
+        connection.execute("BEGIN IMMEDIATE")
+        tx = Transaction(connection, self.username, int(time.time()))
+        for job in jobs:
+            self._run_one(tx, job, alone=len(jobs) == 1)
+        durable.crash_point("store-commit")
+        if connection.in_transaction:
+            connection.execute("COMMIT")
+        durable.crash_point("store-committed")
+
+    def _run_one(self, tx: Transaction, job: Job, *, alone: bool) -> None:
+        modseq, tx.hints = tx.modseq, []
+        if not alone:
+            tx.execute("SAVEPOINT job")
+        job.error = None
+        try:
+            job.result = job.run(tx)
+            job.hints = tx.hints
+        except (apsw.Error, OSError):
+            raise
+        except Exception as exc:
+            job.error = exc
+            tx.modseq = modseq
+            tx.execute("ROLLBACK" if alone else "ROLLBACK TO job")
+        if not alone:
+            tx.execute("RELEASE job")
+
+    def _open(self) -> apsw.Connection:
+        if self.connection is None:
+            if not os.path.exists(self.path):
+                raise FileNotFoundError(f"{self.path} is gone")
+            connection = open_connection(self.path, self.synchronous, for_writing=True)
+            connection.set_wal_hook(self._on_commit)
+            self.connection = connection
+        return self.connection
+
+    def _on_commit(self, connection: apsw.Connection, name: str, pages: int) -> int:
+        self._wal_pages = pages
+        return 0
+
+    @staticmethod
+    def _end(connection: apsw.Connection) -> None:
+        """Leave no transaction behind."""
+        if connection.in_transaction:
+            try:
+                connection.execute("ROLLBACK")
+            except apsw.Error:
+                pass
+
+    def _checkpoint_if_due(self) -> None:
+        connection = self.connection
+        if connection is None or not (self.checkpoint_due or self._wal_pages >= CHECKPOINT_PAGES):
+            return
+        self.checkpoint_due = False
+        self._wal_pages = 0
+        try:
+            durable.crash_point("store-checkpoint")
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            durable.crash_point("store-checkpointed")
+        except apsw.Error:
+            pass  # the next one will do it; what is committed is safe in the WAL
+
+
+def answer(job: Job) -> None:
+    """On the loop: give the result to who waits."""
+    waiting = job.answer
+    if waiting is None or waiting.done():
+        return
+    if job.error is not None:
+        waiting.set_exception(job.error)
+    elif job.cancelled:
+        waiting.set_exception(Unavailable("Cancelled"))
+    else:
+        waiting.set_result(job.result)
