@@ -42,6 +42,7 @@ class LmtpConnection(Connection):
     __slots__ = (
         "_chunk",
         "_content",
+        "_held",
         "_keeper",
         "_lines",
         "_peer_gone",
@@ -59,6 +60,7 @@ class LmtpConnection(Connection):
         self._content: DataReader | ChunkReader | None = None  # a message, or a chunk of one, is arriving
         self._chunk: Answer | None = None  # what asked for the chunk
         self._task: asyncio.Task[None] | None = None
+        self._held: list[bytes] = []  # answers of the batch being answered
         self._reading_paused = False
         self._peer_gone = False  # it will send no more, but may still read answers
         self.session: Session | None = None
@@ -178,7 +180,14 @@ class LmtpConnection(Connection):
                 self.resume_reading()
 
     async def _converse(self, session: Session) -> None:
-        """Answer everything that is complete."""
+        """Answer everything that is complete; the answers of one batch leave together, also if a command had to wait
+        (RFC 2920 §3.2)."""
+        try:
+            await self._answer_all(session)
+        finally:
+            self._release()
+
+    async def _answer_all(self, session: Session) -> None:
         turn = 0
         while not self.closing:
             content = self._content
@@ -198,6 +207,7 @@ class LmtpConnection(Connection):
                 self._act(session, answer)
             turn += 1
             if turn % COMMANDS_A_TURN == 0:
+                self._release()
                 await asyncio.sleep(0)
             if self.paused:
                 try:
@@ -208,12 +218,14 @@ class LmtpConnection(Connection):
     def _act(self, session: Session, answer: Answer) -> None:
         then = answer.then
         if then is not Then.CHUNK:
-            self.write(answer.wire)
+            self._held.append(answer.wire)
         if then is Then.GO_ON:
             return
         if then is Then.CLOSE:
+            self._release()
             self.close()
         elif then is Then.TLS:
+            self._release()
             self._lines.take()  # said before the handshake: never heard
             context = self._shared.tls_context()
             if context is None:
@@ -226,6 +238,18 @@ class LmtpConnection(Connection):
             else:
                 self._content = self._chunks(session, answer)
             self._take(self._lines.take())
+
+    def _release(self) -> None:
+        """Send the answers held back."""
+        held = self._held
+        if held:
+            self.write(held[0] if len(held) == 1 else b"".join(held))
+            held.clear()
+
+    def _deliver_reply(self, wire: bytes) -> None:
+        """A recipient's reply goes out at once, whatever the next one waits for."""
+        self._release()
+        self.write(wire)
 
     def _chunks(self, session: Session, answer: Answer) -> ChunkReader:
         """The reader for one BDAT chunk; all chunks of a message share one, a refused chunk has its own."""
@@ -245,19 +269,19 @@ class LmtpConnection(Connection):
         chunk, self._chunk = self._chunk, None
         transaction = session.transaction
         if chunk is not None and chunk.wire:
-            self.write(chunk.wire)
+            self._held.append(chunk.wire)
             if session.errors >= self._shared.settings.lmtp_max_errors:
-                self.write(REPLIES["TOO_MANY_ERRORS"].wire)
+                self._deliver_reply(REPLIES["TOO_MANY_ERRORS"].wire)
                 self.close()
             return
         assert transaction is not None
         assert transaction.spool is not None
         if chunk is not None and not chunk.last:
-            self.write(REPLIES["CHUNK_OK"].line(f"{chunk.size_octets} octets received"))
+            self._held.append(REPLIES["CHUNK_OK"].line(f"{chunk.size_octets} octets received"))
             return
         if isinstance(content, ChunkReader):
             transaction.spool.write(content.finish())
-        await deliver_all(session, transaction, self.write)
+        await deliver_all(session, transaction, self._deliver_reply)
         await session.reset()
         if session.draining:
             self._goodbye()

@@ -53,11 +53,11 @@ def test_everything_pipelined_in_any_cut(make: type[MemoryLmtp]) -> None:
 def test_commands_in_flight_wait_their_turn(lmtp: MemoryLmtp) -> None:
     lmtp.auth_gate = asyncio.Event()
     client = lmtp.client()
-    answer = client.begin(U1)
-    assert answer.endswith(b"250 2.1.0 OK\r\n")
-    assert client.send(b"NOOP\r\nRSET\r\n") == b""
+    client.send(b"LHLO c\r\n")
+    assert client.send(b"MAIL FROM:<>\r\nRCPT TO:<u1@example.org>\r\nNOOP\r\n") == b""  # one batch, one write
+    assert client.send(b"RSET\r\n") == b""
     lmtp.auth_gate.set()
-    assert client.take() == b"250 2.1.5 OK\r\n250 2.0.0 OK\r\n250 2.0.0 OK\r\n"
+    assert client.take() == b"250 2.1.0 OK\r\n250 2.1.5 OK\r\n250 2.0.0 OK\r\n250 2.0.0 OK\r\n"
 
 
 def test_ten_thousand_pipelined_commands(lmtp: MemoryLmtp) -> None:
@@ -431,7 +431,8 @@ class TestDrain:
         lmtp.gates[U1] = asyncio.Event()
         client = lmtp.client()
         client.begin(U1)
-        client.send(b"DATA\r\nx\r\n.\r\n")
+        client.send(b"DATA\r\n")
+        client.send(b"x\r\n.\r\n")
         self.drain(lmtp, politely=politely)
         assert client.take() == b""
         lmtp.gates[U1].set()
