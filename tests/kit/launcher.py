@@ -1,4 +1,4 @@
-"""The real master with test rooms: ``python -I -m tests.kit.launcher imap=tests.kit.rooms.echo … -- ROOST ARGUMENTS``."""
+"""The real master with test rooms: ``python -I -m tests.kit.launcher ROOM=MODULE … -- ROOST ARGUMENTS``."""
 
 from __future__ import annotations
 

@@ -52,6 +52,7 @@ class Running:
         self.environ = dict(os.environ if environ is None else environ)
         self.process: subprocess.Popen[bytes] | None = None
         self._seen: set[int] = set()
+        self._log_start = 0
 
     # -- life
 
@@ -61,6 +62,7 @@ class Running:
 
     def launch(self, **popen: Any) -> subprocess.Popen[bytes]:
         """Start the master without waiting for anything."""
+        self._log_start = len(self.log_text())
         with open(self.folder / "stderr", "wb") as stderr:
             self.process = subprocess.Popen(
                 self.command(*self.arguments), cwd=CHECKOUT, env=self.environ, stderr=stderr, **popen
@@ -76,7 +78,7 @@ class Running:
         return self
 
     def is_ready(self) -> bool:
-        return "master: Info: Ready" in self.log_text()
+        return "master: Info: Ready" in self.log_text()[self._log_start :]
 
     def stop(self, deadline_secs: float = 20) -> int:
         """TERM, wait, clean up. Returns the exit code."""

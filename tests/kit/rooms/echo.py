@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from roost.settings.schema import ImapSettings
 from tests.kit.rooms.frame import Child, log
 
 
@@ -23,8 +24,6 @@ def line(child: Child, text: str) -> str:
     if verb == "LISTENERS":
         return " ".join(f"{i.fd}:{i.kind}:{i.name}:{i.type}:{i.ssl}" for i in child.context.listeners)
     if verb == "GREETING":
-        from roost.settings.schema import ImapSettings
-
         return child.context.config.section(ImapSettings).login_greeting
     if verb == "LOG":
         log(rest[:1], rest[2:])

@@ -15,6 +15,10 @@ from types import FrameType
 
 from roost.proc import handover, privileges
 from roost.proc.contract import FD_DEAD_MASTER, FD_LOG, FD_STATUS, LOG_MARK, RETIRED, STATUS, ChildContext
+from roost.settings.schema import ImapSettings
+
+BROKEN_GREETING = "broken"
+"""A configuration that loads and that the room cannot start with."""
 
 
 def log(level: str, text: str) -> None:
@@ -34,7 +38,10 @@ class Child:
 
     def report(self) -> None:
         available = RETIRED if self.draining else max(self.limit - len(self.clients), 0)
-        os.write(FD_STATUS, STATUS.pack(os.getpid(), self.context.generation, available))
+        try:
+            os.write(FD_STATUS, STATUS.pack(os.getpid(), self.context.generation, available))
+        except OSError:
+            pass
 
     def run(self, module: object) -> int:
         wake_read, wake_write = os.pipe()
@@ -52,7 +59,9 @@ class Child:
                 if key.data == "wake":
                     os.read(wake_read, 100)
                 elif key.data == "dead":
-                    return 0
+                    if not self.draining:
+                        return 0
+                    self.selector.unregister(FD_DEAD_MASTER)
                 elif key.data == "listener":
                     self._accept(key.fd)
                 else:
@@ -108,6 +117,8 @@ class Child:
 
 def main(context: ChildContext) -> int:
     module = importlib.import_module(context.module)
+    if context.config.section(ImapSettings).login_greeting == BROKEN_GREETING and context.service.name == "imap":
+        raise RuntimeError("this configuration breaks the room")
     if hasattr(module, "serve"):
         return int(module.serve(context))
     return Child(context).run(module)
