@@ -48,13 +48,12 @@ MAX_NUMBER64: Final = (1 << 63) - 1
 class Args:
     """The cursor: ``raw`` and ``literals`` as in Complete, ``pos`` where reading goes on."""
 
-    __slots__ = ("_next_literal", "literals", "pos", "raw")
+    __slots__ = ("literals", "pos", "raw")
 
     def __init__(self, complete: Complete) -> None:
         self.raw = complete.raw
         self.literals = complete.literals
         self.pos = 0
-        self._next_literal = 0
 
     # --- the command itself
 
@@ -95,12 +94,16 @@ class Args:
 
     def space(self) -> None:
         """At least one space, and something after it."""
-        match = _SPACES.match(self.raw, self.pos)
-        if match is None:
-            raise Malformed(MISSING_ARGUMENTS if self.pos >= len(self.raw) else INVALID_ARGUMENTS)
-        if match.end() == len(self.raw):
+        raw = self.raw
+        pos = self.pos
+        if raw[pos : pos + 1] != b" ":
+            raise Malformed(MISSING_ARGUMENTS if pos >= len(raw) else INVALID_ARGUMENTS)
+        pos += 1
+        if raw[pos : pos + 1] == b" " and (more := _SPACES.match(raw, pos)):
+            pos = more.end()
+        if pos == len(raw):
             raise Malformed(MISSING_ARGUMENTS)
-        self.pos = match.end()
+        self.pos = pos
 
     def skip_spaces(self) -> None:
         """Any number of spaces, also none."""
@@ -182,9 +185,7 @@ class Args:
         if match is None:
             raise Malformed(INVALID_ARGUMENTS)
         self.pos = match.end()
-        value = self.literals[self._next_literal]
-        self._next_literal += 1
-        return value
+        return self.literals[self.raw.count(b"\n", 0, self.pos) - 1]
 
     def literal_is_binary(self) -> bool:
         """A literal8 (``~{n}``) comes next."""

@@ -35,7 +35,7 @@ _MAX_LITERAL = (1 << 63) - 1
 _CR, _CLOSING_BRACE = 0x0D, 0x7D
 _LINE_TOO_LONG_KEPT_OCTETS = 256
 
-# What the next octets are.
+# What the next octets are; _LINE is false.
 _LINE, _SKIP_LINE, _UNDECIDED, _COLLECT, _STREAM = range(5)
 
 
@@ -167,7 +167,7 @@ class Assembler:
         Raises RuntimeError when a literal that does not fit was not decided on.
         """
         while True:
-            if self._mode != _LINE and not self._ready_for_line():
+            if self._mode and not self._ready_for_line():
                 return None
             buf = self._buf
             start = self._pos
@@ -175,26 +175,23 @@ class Assembler:
             if end < 0:
                 return self._starve()
             self._pos = end + 1
-            stop = end - 1 if end > start and buf[end - 1] == _CR else end
+            stop = end - 1 if buf[end - 1] == _CR and end > start else end
             if stop - start + self._raw_octets > self.max_line_octets:
                 return self._too_long(buf[start : start + _LINE_TOO_LONG_KEPT_OCTETS])
-            if stop == start:
-                if not self._raw:
-                    continue
-            elif buf[stop - 1] == _CLOSING_BRACE and (marker := _literal_marker(buf[start:stop])):
+            if stop > start and buf[stop - 1] == _CLOSING_BRACE and (marker := _literal_marker(buf[start:stop])):
                 event = self._announce(buf[start:stop], marker)
                 if event is not None:
                     return event
-                continue
-            if not self._raw:
+            elif self._raw:
+                done = Complete(b"".join(self._raw) + buf[start:stop], tuple(self._literals))
+                self._forget_command()
+                return done
+            elif stop > start:
                 return Complete(buf[start:stop])
-            done = Complete(b"".join(self._raw) + buf[start:stop], tuple(self._literals))
-            self._forget_command()
-            return done
 
     def next_line(self) -> bytes | LineTooLong | None:
         """A bare line without its end, for SASL responses and DONE: no literals, empty lines count."""
-        if self._mode != _LINE and not self._ready_for_line():
+        if self._mode and not self._ready_for_line():
             return None
         start = self._pos
         end = self._buf.find(b"\n", start)

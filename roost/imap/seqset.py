@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from roost.errors import Malformed
@@ -51,6 +52,10 @@ def parse(text: bytes) -> SeqSet:
 
 def from_matched(text: bytes) -> SeqSet:
     """The set of ``text``, which ``PATTERN`` has matched. Raises Malformed for numbers above 2**32-1."""
+    return _short(text) if len(text) <= _SHORT_OCTETS else _make(text)
+
+
+def _make(text: bytes) -> SeqSet:
     if b"*" in text:
         if b"4294967296" in text:
             raise Malformed(INVALID_SET)
@@ -71,6 +76,10 @@ def from_matched(text: bytes) -> SeqSet:
     if pairs[-1][1] > limit:
         raise Malformed(INVALID_SET)
     return SeqSet(pairs)
+
+
+_SHORT_OCTETS = 16  # 1:* and the like come again and again
+_short = lru_cache(maxsize=1024)(_make)
 
 
 def _pairs(text: bytes) -> Iterable[tuple[int, int]]:
