@@ -53,7 +53,7 @@ class AuthRoom:
         )
         self.internal: set[Request] = set()  # internal failures that wait for their delay
         self._cuid = 0
-        worker.every(SWEEP_SECS, self._sweep)
+        worker.every(min(SWEEP_SECS, settings.auth_request_timeout_secs / 2), self._sweep)
 
     def next_cuid(self) -> int:
         self._cuid = self._cuid % 0xFFFFFFFF + 1
