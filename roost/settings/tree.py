@@ -16,7 +16,7 @@ from roost.settings.connections import ALWAYS, Conditions, Connection, matches
 from roost.settings.fields import BOOLLIST, LISTS, NETS, STRLIST, Spec
 from roost.settings.registry import entries
 from roost.settings.schema import LIST_FILTERS
-from roost.settings.values import check_item, format_value, parse_value
+from roost.settings.values import format_value, member, parse_value
 
 Path = tuple[tuple[str, str], ...]
 """Filters from the outside in: (filter, name), the name "" for a named filter."""
@@ -163,17 +163,16 @@ def fold(spec: Spec, found: list[Assignment]) -> Any:
         if one.op is Op.SET:
             items = dict.fromkeys(list_members(spec, one))
         elif one.op is Op.ADD:
-            items.setdefault(one.item)
+            items.setdefault(member(spec, one.item))
         else:
-            items.pop(one.item, None)
+            items.pop(member(spec, one.item), None)
     return tuple(items)
 
 
 def list_members(spec: Spec, one: Assignment) -> tuple[str, ...]:
     """The members a list assignment names; a value that stood in quotes is one member."""
     if one.quoted and one.text:
-        check_item(spec, one.text)
-        return (one.text,)
+        return (member(spec, one.text),)
     members: tuple[str, ...] = parse_value(spec, one.text)
     return members
 
@@ -187,7 +186,7 @@ def check(spec: Spec, one: Assignment) -> None:
         if one.op is Op.SET:
             list_members(spec, one)
         else:
-            check_item(spec, one.item)
+            member(spec, one.item)
     else:
         parse_value(spec, one.text)
 

@@ -29,7 +29,7 @@ SIZE_MAX = (1 << 63) - 1
 SECS_MAX = 0x7FFFFFFF
 
 _NUMBER = re.compile(r"[0-9]{1,20}\Z", re.ASCII)
-_OCTAL = re.compile(r"[0-7]{1,7}\Z")
+_OCTAL = re.compile(r"0[0-7]{0,6}\Z")
 _WITH_UNIT = re.compile(r"([0-9]{1,20})[ \t]*([A-Za-z]*)\Z", re.ASCII)
 _SIZE_UNITS = {"": 0, "b": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 # Any non-empty prefix of a word counts. Minutes come before milliseconds: "m" and "mi" are minutes, as in Dovecot.
@@ -75,10 +75,7 @@ def parse_value(spec: Spec, text: str) -> Any:
             raise ValueError(f"Invalid value: {text} (use one of: {shown})")
         return text
     if kind in (BOOLLIST, NETS):
-        items = split_list(text)
-        for item in items:
-            check_item(spec, item)
-        return items
+        return tuple(dict.fromkeys(member(spec, item) for item in split_list(text)))
     if "\0" in text:
         raise ValueError("A NUL character is not allowed in a value")
     return text
@@ -94,12 +91,13 @@ def parse_bool(text: str) -> bool:
     raise ValueError(f"Invalid boolean value: {text} (use yes or no)")
 
 
-def check_item(spec: Spec, item: str) -> None:
-    """One member of a list setting. Raises ValueError."""
+def member(spec: Spec, item: str) -> str:
+    """One member of a list setting: itself, or a network in canonical form. Raises ValueError."""
     if spec.type is NETS:
-        parse_network(item)
-    elif spec.choices and item not in spec.choices:
+        return parse_network(item)
+    if spec.choices and item not in spec.choices:
         raise ValueError(f"Invalid value: {item} (use any of: {', '.join(spec.choices)})")
+    return item
 
 
 def parse_network(text: str) -> str:
@@ -142,7 +140,7 @@ def _number(spec: Spec, text: str) -> int:
         return msecs // 1000
     if kind is OCTAL:
         if not _OCTAL.match(text):
-            raise ValueError(f"Invalid number {text}: an octal number like 0600 is needed")
+            raise ValueError(f"Invalid number {text}: an octal number with a leading 0 is needed, like 0600")
         return int(text, 8)
     if not _NUMBER.match(text):
         raise ValueError(f"Invalid number {text}: only digits are allowed")

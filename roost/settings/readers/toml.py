@@ -37,7 +37,8 @@ def read(text: str, file: str) -> list[Statement]:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         match = _AT_LINE.search(str(error))
-        raise ConfigError(f"Not valid TOML: {error}", file=file, line=int(match[1]) if match else 0) from None
+        line = int(match[1]) if match else text.rstrip().count("\n") + 1
+        raise ConfigError(f"Not valid TOML: {error}", file=file, line=line) from None
     except RecursionError:
         raise ConfigError("Tables or arrays nest too deep", file=file) from None
     return list(_table(tree, (), _line_numbers(text), file))
