@@ -47,6 +47,7 @@ class Connection(asyncio.BufferedProtocol):
         "_busy",
         "_deadline",
         "_diverted",
+        "_early",
         "_ended",
         "_flush_handle",
         "_out",
@@ -82,6 +83,7 @@ class Connection(asyncio.BufferedProtocol):
         self._out_octets = 0
         self._busy = False  # inside data(): what is written leaves when it returns
         self._diverted: Callable[[memoryview], None] | None = None  # takes what arrives instead of data()
+        self._early: bytearray | None = None  # decrypted octets that came before the news that TLS is up
         self._ended = False  # lost() was called
         self._flush_handle: asyncio.Handle | None = None
         self._waiters: list[asyncio.Future[None]] | None = None
@@ -178,9 +180,12 @@ class Connection(asyncio.BufferedProtocol):
         is for the frame alone: octets of the handshake that came together with a proxy header.
         """
         self.flush()
-        self._diverted = _discard
         if self._transport is None or self.closing:
             return
+        # From here on the transport belongs to TLS: plain octets reach the handshake and spoil it, never us. asyncio
+        # hands out data that came with the handshake's last octets before it says that the handshake is over.
+        early = self._early = bytearray()
+        self._diverted = early.extend
         self._tls_task = run_inline(self.loop, self._handshake(self._transport, context))
         if first:
             self.loop.call_soon(_feed, self._transport, first)
@@ -368,6 +373,9 @@ class Connection(asyncio.BufferedProtocol):
         self._diverted = None
         self.secured = True
         self._guard(self.ready)
+        early, self._early = self._early, None
+        if early and not self.closing:
+            self._guard(self.data, memoryview(bytes(early)))
 
     def _handshake_failed(self, transport: asyncio.Transport, exc: BaseException) -> None:
         """The handshake's failure ends the connection; the loop does not tell the protocol by itself."""
@@ -377,10 +385,6 @@ class Connection(asyncio.BufferedProtocol):
             self.log.info(f"TLS handshaking failed: {describe_tls_error(exc)}, rip={self.peer.remote_ip}")
         transport.abort()
         self.connection_lost(exc if isinstance(exc, Exception) else None)
-
-
-def _discard(_chunk: memoryview) -> None:
-    """Plain octets behind STARTTLS."""
 
 
 def _feed(transport: asyncio.Transport, octets: bytes) -> None:

@@ -221,6 +221,7 @@ class _ReaderDoor(_Door):
             self._loop.call_later(OVERLOAD_PAUSE_SECS, self._again)
             return
         client.setblocking(False)
+        self._loop.remove_reader(self.fd)  # until this one is counted: the limit holds to the client
         self._worker.spawn(self._serve(client), "accept")
 
     def _again(self) -> None:
@@ -232,6 +233,8 @@ class _ReaderDoor(_Door):
             await self._loop.connect_accepted_socket(self._factory, client)
         except OSError:
             client.close()
+        finally:
+            self._again()
 
 
 class _Turned(Connection):
