@@ -178,6 +178,7 @@ class LmtpConnection(Connection):
             if self._reading_paused:
                 self._reading_paused = False
                 self.resume_reading()
+            self._guard(self._go)  # what came between the task's end and this call
 
     async def _converse(self, session: Session) -> None:
         """Answer everything that is complete; the answers of one batch leave together, also if a command had to wait
@@ -245,11 +246,13 @@ class LmtpConnection(Connection):
         if held:
             self.write(held[0] if len(held) == 1 else b"".join(held))
             held.clear()
+        if self._task is not None:
+            self.flush()  # not one turn of the loop later
 
     def _deliver_reply(self, wire: bytes) -> None:
         """A recipient's reply goes out at once, whatever the next one waits for."""
+        self._held.append(wire)
         self._release()
-        self.write(wire)
 
     def _chunks(self, session: Session, answer: Answer) -> ChunkReader:
         """The reader for one BDAT chunk; all chunks of a message share one, a refused chunk has its own."""

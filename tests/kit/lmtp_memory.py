@@ -90,10 +90,13 @@ class Transport(asyncio.Transport):
         self.closed = False
         self.stalled = False
         self.high = 64 * 1024
+        self.on_write: Callable[[], None] | None = None
         self.protocol: LmtpConnection | None = None
 
     def write(self, data: Any) -> None:
         self.sent += data
+        if self.on_write is not None:
+            self.lmtp.loop.call_soon(self.on_write)
         if self.stalled and len(self.sent) > self.high and self.protocol is not None:
             self.protocol.pause_writing()
 

@@ -60,6 +60,24 @@ def test_commands_in_flight_wait_their_turn(lmtp: MemoryLmtp) -> None:
     assert client.take() == b"250 2.1.0 OK\r\n250 2.1.5 OK\r\n250 2.0.0 OK\r\n250 2.0.0 OK\r\n"
 
 
+def test_octets_that_arrive_just_when_a_waiting_command_ends(lmtp: MemoryLmtp) -> None:
+    """The quick client: its next command is there before the loop has told us that the last one's task is over."""
+    lmtp.auth_gate = asyncio.Event()
+    client = lmtp.client()
+    client.send(b"LHLO c\r\nMAIL FROM:<>\r\n")
+    client.send(b"RCPT TO:<u1@example.org>\r\n")
+
+    def quick() -> None:
+        client.transport.on_write = None
+        said = b"NOOP\r\n"
+        client.connection.get_buffer(-1)[: len(said)] = said
+        client.connection.buffer_updated(len(said))
+
+    client.transport.on_write = quick
+    lmtp.auth_gate.set()
+    assert client.take() == b"250 2.1.5 OK\r\n250 2.0.0 OK\r\n"
+
+
 def test_ten_thousand_pipelined_commands(lmtp: MemoryLmtp) -> None:
     client = lmtp.client()
     assert client.send(b"NOOP\r\n" * 10_000) == b"250 2.0.0 OK\r\n" * 10_000
