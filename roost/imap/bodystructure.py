@@ -15,7 +15,8 @@ import re
 
 from roost.imap.envelope import envelope
 from roost.imap.replies import nstring, string
-from roost.mime import addresses, parameters
+from roost.mime import parameters
+from roost.mime.addresses import Budget
 from roost.mime.header import unfold
 from roost.mime.parameters import Parameters
 from roost.mime.parts import Part
@@ -25,17 +26,18 @@ _NO_PARTS = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0%s)'
 _NO_EXTENSION = b" NIL NIL NIL NIL"
 
 
-def bodystructure(part: Part, extended: bool = True, max_addresses: int = addresses.MAX_ADDRESSES) -> bytes:
+def bodystructure(part: Part, extended: bool = True) -> bytes:
     """BODYSTRUCTURE of a tree, or with ``extended`` False its BODY. Never raises."""
-    return both(part, max_addresses)[0 if extended else 1]
+    return both(part)[0 if extended else 1]
 
 
-def both(root: Part, max_addresses: int = addresses.MAX_ADDRESSES) -> tuple[bytes, bytes]:
+def both(root: Part) -> tuple[bytes, bytes]:
     """``(BODYSTRUCTURE, BODY)`` in one walk."""
     if not root.children and root.type != b"multipart":
         basic = _basic(root)
         lines = b" %d" % root.lines if root.type == b"text" else b""
         return b"(%s%s%s)" % (basic, lines, _extension(root)), b"(%s%s)" % (basic, lines)
+    budget = Budget()  # for the envelopes of all messages inside
     long: list[bytes] = []
     short: list[bytes] = []
     # Parts still to be written, and the two texts that close a part whose children are written.
@@ -61,7 +63,7 @@ def both(root: Part, max_addresses: int = addresses.MAX_ADDRESSES) -> tuple[byte
             extension = _extension(part)
             if part.children:  # message/rfc822
                 inner = part.children[0]
-                opening = b"(%s %s " % (basic, envelope(inner.fields, max_addresses))
+                opening = b"(%s %s " % (basic, envelope(inner.fields, budget))
                 long.append(opening)
                 short.append(opening)
                 lines = b" %d" % part.lines

@@ -14,44 +14,47 @@ from collections.abc import Mapping
 
 from roost.imap.replies import nstring
 from roost.mime import addresses
+from roost.mime.addresses import Budget
 from roost.mime.header import unfold
 
 _PLAIN = re.compile(rb"[ !#-\[\]-~]*")
 
 
-def envelope(fields: Mapping[bytes, bytes], max_addresses: int = addresses.MAX_ADDRESSES) -> bytes:
+def envelope(fields: Mapping[bytes, bytes], budget: Budget | None = None) -> bytes:
     """The ENVELOPE list of a header given as lower-case name → raw value (``Part.fields``). Never raises.
 
-    ``max_addresses`` bounds each address field.
+    ``budget`` bounds its addresses, and those of other envelopes given the same one.
     """
+    if budget is None:
+        budget = Budget()
     get = fields.get
-    sender = address_list(get(b"from"), max_addresses)
+    sender = address_list(get(b"from"), budget)
     return b"(%s %s %s %s %s %s %s %s %s %s)" % (
         _text(get(b"date")),
         _text(get(b"subject")),
         sender,
-        _or_from(get(b"sender"), sender, max_addresses),
-        _or_from(get(b"reply-to"), sender, max_addresses),
-        address_list(get(b"to"), max_addresses),
-        address_list(get(b"cc"), max_addresses),
-        address_list(get(b"bcc"), max_addresses),
+        _or_from(get(b"sender"), sender, budget),
+        _or_from(get(b"reply-to"), sender, budget),
+        address_list(get(b"to"), budget),
+        address_list(get(b"cc"), budget),
+        address_list(get(b"bcc"), budget),
         _text(get(b"in-reply-to")),
         _text(get(b"message-id")),
     )
 
 
-def _or_from(raw_value: bytes | None, sender: bytes, max_addresses: int) -> bytes:
+def _or_from(raw_value: bytes | None, sender: bytes, budget: Budget) -> bytes:
     if raw_value is None:
         return sender
-    found = address_list(raw_value, max_addresses)
+    found = address_list(raw_value, budget)
     return sender if found == b"NIL" else found
 
 
-def address_list(raw_value: bytes | None, max_addresses: int = addresses.MAX_ADDRESSES) -> bytes:
+def address_list(raw_value: bytes | None, budget: Budget | None = None) -> bytes:
     """``((name adl mailbox host)…)`` or NIL when there is no address."""
     if not raw_value:
         return b"NIL"
-    found = addresses.parse(raw_value, max_addresses)
+    found = addresses.parse(raw_value, budget)
     return b"(%s)" % b"".join([_address(*each) for each in found]) if found else b"NIL"
 
 

@@ -5,7 +5,8 @@
 An address is ``(name, route, mailbox, host)`` of octets or None, as ENVELOPE shows it: the words of a phrase joined
 by one space and unquoted (encoded words stay as they are), a comment standing in for a missing name. A group is
 ``(None, None, name, None)``, its members, and four times None. What is missing from an address is filled with
-``MISSING_MAILBOX`` and ``MISSING_DOMAIN``, since an empty host would mean a group. At most ``limit`` are returned.
+``MISSING_MAILBOX`` and ``MISSING_DOMAIN``, since an empty host would mean a group. A ``Budget`` bounds the addresses
+and the work for all fields it is given to; what is beyond it is left out.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Final, TypeAlias
 Address: TypeAlias = tuple[bytes | None, bytes | None, bytes | None, bytes | None]
 
 MAX_ADDRESSES: Final = 10_000
+_TOKENS_PER_ADDRESS: Final = 4
 MISSING_MAILBOX: Final = b"MISSING_MAILBOX"
 MISSING_DOMAIN: Final = b"MISSING_DOMAIN"
 GROUP_END: Final[Address] = (None, None, None, None)
@@ -38,16 +40,29 @@ _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _FOLD = re.compile(rb"[\r\n\x00]+")
 
 
-def parse(value: bytes, limit: int = MAX_ADDRESSES) -> list[Address]:
-    """The addresses of a field's value, folded or not."""
+class Budget:
+    """Addresses that may still be returned, and tokens of unusual syntax that may still be looked at."""
+
+    __slots__ = ("addresses", "tokens")
+
+    def __init__(self, addresses: int = MAX_ADDRESSES) -> None:
+        self.addresses = addresses
+        self.tokens = 1000 + _TOKENS_PER_ADDRESS * addresses
+
+
+def parse(value: bytes, budget: Budget | None = None) -> list[Address]:
+    """The addresses of a field's value, folded or not. ``budget`` is reduced by what was used."""
+    if budget is None:
+        budget = Budget()
     found: list[Address] = []
+    limit = budget.addresses
     pos = 0
     size = len(value)
     while pos < size:
         match = _COMMON.match(value, pos)
         if match is None:
             if _NOTHING_LEFT.match(value, pos) is None:
-                _General(value, pos, limit, found).run()
+                _General(value, pos, budget, found).run()
             break
         if len(found) >= limit:
             break
@@ -61,7 +76,8 @@ def parse(value: bytes, limit: int = MAX_ADDRESSES) -> list[Address]:
                     phrase = b" ".join(phrase.split())
             found.append((quoted or phrase or None, None, local, domain))
         pos = match.end()
-    return found[:limit]
+    budget.addresses = max(limit - len(found), 0)
+    return found
 
 
 class _General:
@@ -70,10 +86,11 @@ class _General:
     ``words`` may become a name, a local part or a group name, as what follows decides.
     """
 
-    def __init__(self, value: bytes, pos: int, limit: int, found: list[Address]) -> None:
+    def __init__(self, value: bytes, pos: int, budget: Budget, found: list[Address]) -> None:
         self.value = value
         self.pos = pos
-        self.limit = limit
+        self.budget = budget
+        self.limit = budget.addresses
         self.found = found
         self.in_group = False
         self._reset()
@@ -88,7 +105,9 @@ class _General:
 
     def run(self) -> None:
         value = self.value
-        while self.pos < len(value) and len(self.found) < self.limit:
+        budget = self.budget
+        while self.pos < len(value) and len(self.found) < self.limit and budget.tokens > 0:
+            budget.tokens -= 1
             match = _TOKEN.match(value, self.pos)
             if match is None:
                 break
@@ -154,7 +173,8 @@ class _General:
         depth = 1
         value = self.value
         stop = len(value)
-        while match := _IN_COMMENT.search(value, self.pos):
+        while self.budget.tokens > 0 and (match := _IN_COMMENT.search(value, self.pos)):
+            self.budget.tokens -= 1
             self.pos = match.end()
             if match[0] == b"(":
                 depth += 1

@@ -9,7 +9,8 @@ the empty line ends a header. Linear time for any octets.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from itertools import islice
 from typing import Final
 
 # One step over a header block: a whole field with its name and value, or (names empty) a line that is none.
@@ -18,22 +19,43 @@ _RAW_FIELD = re.compile(rb"((?:([!-9;-~]++)[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+|[
 _FOLD = re.compile(rb"\r*\n|\r|\x00")
 
 MAX_HEADER_OCTETS: Final = 1024 * 1024
+MAX_FIELDS: Final = 10_000
+_USUAL_LINE_OCTETS = 6  # below this on average the lines are counted
+# A block above this is walked field by field: a list of all its matches would be many times as big.
+_MANY_OCTETS = 64 * 1024
 
 
-def first_fields(data: bytes, start: int = 0, stop: int | None = None) -> dict[bytes, bytes]:
-    """The first field of each name in a header block: lower-case name → raw value (folded as it came)."""
+def first_fields(
+    data: bytes, start: int = 0, stop: int | None = None, max_fields: int = MAX_FIELDS
+) -> dict[bytes, bytes]:
+    """The first field of each name in a header block: lower-case name → raw value (folded as it came).
+
+    Lines after the first ``max_fields`` are not looked at.
+    """
     fields: dict[bytes, bytes] = {}
     keep_first = fields.setdefault
-    for name, value in _FIELD.findall(data, start, len(data) if stop is None else stop):
+    for name, value in _steps(_FIELD, data, start, len(data) if stop is None else stop, max_fields):
         keep_first(name.lower(), value)
     fields.pop(b"", None)
     return fields
 
 
-def all_fields(data: bytes, start: int = 0, stop: int | None = None) -> list[tuple[bytes, bytes]]:
-    """Every field in order: (lower-case name, raw value)."""
-    found = _FIELD.findall(data, start, len(data) if stop is None else stop)
+def all_fields(
+    data: bytes, start: int = 0, stop: int | None = None, max_fields: int = MAX_FIELDS
+) -> list[tuple[bytes, bytes]]:
+    """Every field in order, up to ``max_fields`` lines: (lower-case name, raw value)."""
+    found = _steps(_FIELD, data, start, len(data) if stop is None else stop, max_fields)
     return [(name.lower(), value) for name, value in found if name]
+
+
+def _steps(
+    pattern: re.Pattern[bytes], data: bytes, start: int, stop: int, max_steps: int
+) -> Iterable[tuple[bytes, bytes]]:
+    """The two groups of each match of ``pattern`` one after another over a block; unmatched groups are empty."""
+    octets = stop - start
+    if octets <= _MANY_OCTETS and octets <= max_steps * _USUAL_LINE_OCTETS:
+        return pattern.findall(data, start, stop)
+    return (match.groups(b"") for match in islice(pattern.finditer(data, start, stop), max_steps))  # type: ignore[misc]
 
 
 def unfold(raw_value: bytes) -> bytes:
@@ -56,7 +78,8 @@ def select_fields(
     Each ends in CRLF as it came (CRLF is added to a last one without); the empty line is not included: the caller
     adds it. ``names`` is best a set.
     """
-    found = _RAW_FIELD.findall(data, start, header_stop(data, start, stop))
+    end = min(header_stop(data, start, stop), start + MAX_HEADER_OCTETS)
+    found = _steps(_RAW_FIELD, data, start, end, MAX_HEADER_OCTETS)
     if invert:
         chosen = [raw for raw, name in found if name.lower() not in names]
     else:

@@ -7,6 +7,8 @@ RFC 2231 continuations and charsets are not joined: IMAP hands parameters to the
 from __future__ import annotations
 
 import re
+from itertools import islice
+from typing import Final
 
 from roost.mime.header import unfold
 
@@ -17,6 +19,10 @@ _WORD = re.compile(rb"\s*+(" + _TOKEN + rb"++)")
 _PARAMETER = re.compile(rb';\s*+([^\s=;"()]++)\s*+=\s*+(?:"((?:[^"\\]++|\\.)*+)(?:"|\\?\Z)|([^\s;"()]*+))', re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _COMMENT_OR_QUOTED = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|\((?:[^()\\]++|\\.)*+\)', re.DOTALL)
+
+MAX_PARAMETERS: Final = 200
+MAX_COMMENTS: Final = 100
+_MANY_OCTETS = 16 * 1024
 
 Parameters = tuple[tuple[bytes, bytes], ...]
 
@@ -47,18 +53,23 @@ def token(raw_value: bytes | None) -> bytes | None:
 
 def tokens(raw_value: bytes) -> list[bytes]:
     """The comma-separated tokens of a Content-Language."""
-    found = [_WORD.match(item) for item in _without_comments(unfold(raw_value)).split(b",")]
+    found = [_WORD.match(item) for item in _without_comments(unfold(raw_value)).split(b",", MAX_PARAMETERS)]
     return [match[1] for match in found if match]
 
 
 def parameters(value: bytes, start: int = 0) -> Parameters:
-    """The parameters from ``start`` on: (name as written, value without quotes)."""
+    """The parameters from ``start`` on: (name as written, value without quotes). The first ``MAX_PARAMETERS``."""
     if b";" not in value:
         return ()
+    found: list[tuple[bytes, bytes, bytes]]
+    if len(value) <= _MANY_OCTETS:
+        found = _PARAMETER.findall(value, start)
+    else:
+        found = [(each[1], each[2], each[3]) for each in islice(_PARAMETER.finditer(value, start), MAX_PARAMETERS)]
     return tuple(
         [
-            (name, (_ESCAPED.sub(rb"\1", quoted) if b"\\" in quoted else quoted) if quoted else plain)
-            for name, quoted, plain in _PARAMETER.findall(value, start)
+            (name, (_ESCAPED.sub(rb"\1", quoted) if b"\\" in quoted else quoted) if quoted else plain or b"")
+            for name, quoted, plain in found[:MAX_PARAMETERS]
         ]
     )
 
@@ -74,4 +85,4 @@ def get(parameters: Parameters, name: bytes) -> bytes | None:
 def _without_comments(value: bytes) -> bytes:
     if b"(" not in value:
         return value
-    return _COMMENT_OR_QUOTED.sub(lambda found: found[0] if found[0][:1] == b'"' else b" ", value)
+    return _COMMENT_OR_QUOTED.sub(lambda found: found[0] if found[0][:1] == b'"' else b" ", value, count=MAX_COMMENTS)

@@ -16,17 +16,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from roost.mime import parameters
-from roost.mime.header import MAX_HEADER_OCTETS, first_fields, header_ends
+from roost.mime.header import MAX_FIELDS, MAX_HEADER_OCTETS, first_fields, header_ends
 from roost.mime.parameters import Parameters
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds for one message: nesting, parts in all, octets of headers looked at in all."""
+    """Bounds for one message: nesting, and in all its parts together parts, octets and lines of headers looked at."""
 
     max_depth: int = 100
     max_parts: int = 10_000
     max_header_octets: int = MAX_HEADER_OCTETS
+    max_fields: int = MAX_FIELDS
 
 
 DEFAULT_LIMITS: Final = Limits()
@@ -35,6 +36,8 @@ DEFAULT_LIMITS: Final = Limits()
 _CANDIDATE_WORK = 1000
 _BASE_WORK = 20_000_000
 _WORK_PER_OCTET = 10
+
+_LONG_HEADER_OCTETS = 4096
 
 _DELIMITER_END = re.compile(rb"(--)?[ \t\r]*+(?=\n|\Z)")
 _CR = 0x0D
@@ -86,7 +89,7 @@ class Part:
 def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Part:
     """The tree of the message ``data``. Never raises for what is in it."""
     root = Part(0)
-    _read_header(data, root, len(data), limits.max_header_octets, _TEXT_PLAIN)
+    _read_header(data, root, len(data), limits.max_header_octets, limits.max_fields, _TEXT_PLAIN)
     if root.type == b"multipart" or root.is_message:
         _Walk(data, limits).run(root)
     else:
@@ -97,11 +100,18 @@ def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Part:
 
 
 def _read_header(
-    data: bytes, part: Part, stop: int, header_octets: int, default: tuple[bytes, bytes, Parameters]
+    data: bytes,
+    part: Part,
+    stop: int,
+    max_octets: int,
+    max_fields: int,
+    default: tuple[bytes, bytes, Parameters],
 ) -> None:
     """Set ``body``, ``fields`` and the type of ``part``; its header ends at ``stop`` at the latest."""
     fields_stop, part.body = header_ends(data, part.start, stop)
-    part.fields = first_fields(data, part.start, min(fields_stop, part.start + header_octets))
+    if fields_stop - part.start > max_octets:
+        fields_stop = part.start + max_octets
+    part.fields = first_fields(data, part.start, fields_stop, max_fields)
     raw_type = part.fields.get(b"content-type")
     found = parameters.content_type(raw_type)
     if found is None:
@@ -135,13 +145,14 @@ class _Walk:
         self.pos = 0  # delimiters before this have been dealt with
         self.parts_left = limits.max_parts - 1
         self.header_octets_left = limits.max_header_octets
+        self.fields_left = limits.max_fields
         self.work_left = _BASE_WORK + _WORK_PER_OCTET * len(data)
         self.lines = 0  # line ends before lines_at
         self.lines_at = 0
 
     def run(self, root: Part) -> None:
         data = self.data
-        self.header_octets_left -= root.body
+        self._count_header(root)
         self._enter(root)
         while (level := self._next_delimiter()) is not None:
             frame = self.stack[level]
@@ -190,11 +201,19 @@ class _Walk:
         level = self._next_delimiter()
         stop = len(data) if level is None else self.stack[level].next + 1
         default = _RFC822 if parent.type == b"multipart" and parent.subtype == b"digest" else _TEXT_PLAIN
-        _read_header(data, part, stop, max(self.header_octets_left, 0), default)
-        self.header_octets_left -= part.body - part.start
+        _read_header(data, part, stop, max(self.header_octets_left, 0), max(self.fields_left, 0), default)
+        self._count_header(part)
         # A header ended by a bare LF was searched for CRLF first, up to ``stop``.
         self.work_left -= (stop if data[part.body - 2 : part.body] == b"\n\n" else part.body) - part.start
         return part
+
+    def _count_header(self, part: Part) -> None:
+        octets = part.body - part.start
+        self.header_octets_left -= octets
+        # Only a long header can hold many lines that are not in ``fields``.
+        self.fields_left -= (
+            len(part.fields) if octets < _LONG_HEADER_OCTETS else self.data.count(b"\n", part.start, part.body)
+        )
 
     def _close(self, level: int, stop: int) -> None:
         """Everything above ``level`` of the stack ends at ``stop``, or where its header does if that is later."""
