@@ -17,6 +17,7 @@ from roost.errors import Malformed
 from roost.ipc.lines import MAX_LINE_OCTETS, escape, to_octets, to_text, unescape
 
 MAJOR, MINOR = 1, 4
+MAX_MINOR_DIGITS = 9
 MINOR_EMPTY_INITIAL = 2  # from this minor on, an empty resp= is an empty response and not "none"
 MINOR_CHANNEL_BINDING = 3
 MINOR_CANCELLED = 4  # from this minor on CANCEL is answered
@@ -35,6 +36,15 @@ MECHANISM_FLAGS = (
     "channel-binding",
 )
 
+# Every word that begins a line of one of the two protocols.
+COMMANDS = frozenset(
+    (
+        *(b"VERSION", b"CPID", b"MECH", b"SPID", b"CUID", b"COOKIE", b"DONE"),
+        *(b"AUTH", b"CONT", b"CANCEL", b"CANCELLED", b"OK", b"FAIL"),
+        *(b"USER", b"PASS", b"LIST", b"REQUEST", b"NOTFOUND", b"CACHE-FLUSH", b"CACHE-STATUS"),
+    )
+)
+
 # FAIL codes.
 TEMP_FAIL = "temp_fail"
 AUTHZ_FAIL = "authz_fail"
@@ -51,16 +61,25 @@ USERDB_PARAMETER = "userdb"  # ours: bare parameter of AUTH on a login socket; O
 def parse_id(octets: bytes) -> int:
     """A request id: 1 … 2**32-1. Raises Malformed."""
     if not octets.isdigit() or len(octets) > 10 or not 0 < (value := int(octets)) <= MAX_ID:
-        raise Malformed("Invalid request ID.", detail=f"id {octets[:20]!r}")
+        raise Malformed("Invalid request ID.", detail="the ID is no number from 1 to 4294967295")
     return value
+
+
+def shown_command(command: bytes) -> str:
+    """A command's name for the log: only if it is one of ours. Anything else may be a misplaced secret."""
+    return command.decode() if command in COMMANDS else f"something of {len(command)} octets"
 
 
 def parse_version(arguments: Sequence[bytes]) -> int:
     """The minor version out of the arguments of VERSION. Raises Malformed when the major one differs."""
-    if len(arguments) < 2 or not (arguments[0].isdigit() and arguments[1].isdigit()) or len(arguments[1]) > 9:
+    if (
+        len(arguments) < 2
+        or not (arguments[0].isdigit() and arguments[1].isdigit())
+        or len(arguments[1]) > MAX_MINOR_DIGITS
+    ):
         raise Malformed("Invalid VERSION.", detail="VERSION needs two numbers")
     if arguments[0] != b"%d" % MAJOR:
-        raise Malformed("Incompatible version.", detail=f"peer speaks major version {arguments[0][:20].decode()}")
+        raise Malformed("Incompatible version.", detail=f"we speak major version {MAJOR}")
     return int(arguments[1])
 
 

@@ -93,7 +93,7 @@ class ClientConnection(Connection):
             elif command == b"CANCEL":
                 self._cancel(arguments)
             else:
-                raise Malformed("Unknown command.", detail=f"unknown command {command[:40]!r}")
+                raise Malformed("Unknown command.", detail=f"unknown command: {wire.shown_command(command)}")
         elif command == b"VERSION" and self._minor < 0:
             self._minor = wire.parse_version(arguments)
             if not self._legacy:
@@ -101,7 +101,7 @@ class ClientConnection(Connection):
         elif command == b"CPID" and (self._minor >= 0 or self._legacy):
             self._take_cpid(arguments)
         else:
-            raise Malformed("Unknown command.", detail=f"unknown handshake command {command[:40]!r}")
+            raise Malformed("Unknown command.", detail=f"unknown handshake command: {wire.shown_command(command)}")
 
     def _hello(self) -> bytes:
         return wire.server_hello(self.room.mechanism_flags, self.room.pid, self.cuid, self.cookie)
@@ -124,7 +124,7 @@ class ClientConnection(Connection):
         if command.id in self.requests:
             raise Malformed("Duplicate ID.", detail=f"AUTH with the pending ID {command.id}")
         if command.mechanism not in self.room.mechanism_flags:
-            raise Malformed("Unknown mechanism.", detail=f"unsupported mechanism {command.mechanism[:40]!r}")
+            raise Malformed("Unknown mechanism.", detail="AUTH with a mechanism that is not offered")
         if len(self.requests) >= self.room.settings.auth_max_requests:
             self.write(wire.fail_line(command.id, code=wire.TEMP_FAIL, reason=TOO_MANY))
             return

@@ -102,7 +102,7 @@ class LookupConnection(Connection):
             if command == b"CPID":
                 raise Malformed("Wrong socket.", detail="Authentication client connected to the master socket")
             if command != b"VERSION":
-                raise Malformed("VERSION expected.", detail=f"VERSION expected, got {command[:40]!r}")
+                raise Malformed("VERSION expected.", detail=f"VERSION expected, got {wire.shown_command(command)}")
             self._minor = wire.parse_version(arguments)
         elif command == b"USER":
             asked = wire.parse_lookup(arguments)
@@ -119,7 +119,9 @@ class LookupConnection(Connection):
             raise Malformed("Wrong socket.", detail="Authentication client connected to the master socket")
         else:
             where = "master" if self._master else "userdb"
-            raise Malformed("Unknown command.", detail=f"Unknown command in {where} socket: {command[:40]!r}")
+            raise Malformed(
+                "Unknown command.", detail=f"Unknown command in {where} socket: {wire.shown_command(command)}"
+            )
 
     def _run(self, request_id: int, work: Coroutine[Any, Any, None]) -> None:
         if self._pending >= self.room.settings.auth_max_requests:
