@@ -41,6 +41,9 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None, rooms: Rooms | None = None) -> int:
     """The command. ``rooms`` is the table of programs, for embedders. Returns the exit code."""
     arguments = _parser().parse_args(argv)
+    if arguments.version:
+        print(run.version())
+        return os.EX_OK
     path = os.path.abspath(arguments.config)
     try:
         if arguments.non_defaults or arguments.all:
@@ -67,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("-n", dest="non_defaults", action="store_true", help="show the settings that are not defaults")
     parser.add_argument("-a", dest="all", action="store_true", help="show all settings")
-    parser.add_argument("--version", action="version", version=run.version())
+    parser.add_argument("--version", action="store_true", help="show the version")
     parser.add_argument(
         "command", nargs="?", choices=sorted(commands.COMMANDS), help="speak to the master that runs; none: start it"
     )

@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -48,6 +49,7 @@ class Options:
     foreground: bool = False
 
 
+@cache
 def version() -> str:
     """Our version, as installed."""
     try:

@@ -17,6 +17,16 @@ def line(child: Child, text: str) -> str:
         return f"{os.getuid()} {os.getgid()} {sorted(os.getgroups())}"
     if verb == "FDS":
         return " ".join(sorted(os.listdir("/proc/self/fd"), key=int))
+    if verb == "INHERITABLE":
+        return " ".join("inheritable" for fd in (5, 6, 9) if os.get_inheritable(fd))
+    if verb == "ROOT":
+        return " ".join(os.listdir("/"))
+    if verb == "REGAIN":
+        try:
+            os.setuid(0)
+        except PermissionError:
+            return "refused"
+        return "root again"
     if verb == "ENV":
         return os.environ.get(rest, "unset")
     if verb == "ARGV":
