@@ -1,7 +1,7 @@
 """A room for tests of the frame: greets, echoes lines, and obeys a few words.
 
-``quit`` says BYE and closes · ``boom`` raises · ``pid`` tells the process · ``spawn`` starts a task that fails · ``peer``
-tells the client's address · ``hang`` makes ``drain`` wait for ever · ``block`` blocks the loop.
+``quit`` says BYE and closes · ``boom`` raises · ``pid`` tells the process · ``spawn`` starts a task that fails ·
+``peer`` tells the client's address · ``hang`` makes ``drain`` wait for ever · ``block`` blocks the loop.
 """
 
 from __future__ import annotations
