@@ -237,7 +237,7 @@ class MemoryImap:
         self.connections = 0
         self.failures: list[BaseException] = []
         self.loop.set_exception_handler(
-            lambda loop, context: self.failures.append(context.get("exception") or RuntimeError(str(context)))
+            lambda loop, found: self.failures.append(found.get("exception") or RuntimeError(str(found)))
         )
 
     def spawn(self, coro: Coroutine[Any, Any, None], name: str) -> None:

@@ -48,7 +48,7 @@ class Conversation:
     log: Callable[[str], None]
     rest: bytes = b""
     replies: list[bytes] = field(default_factory=list)  # not consumed by an S: line
-    section: list[bytes] = field(default_factory=list)  # untagged, since the last tagged one
+    everything: list[bytes] = field(default_factory=list)  # since the last tagged one, consumed or not
     closed: bool = False
 
     def send(self, octets: bytes) -> None:
@@ -65,8 +65,18 @@ class Conversation:
         for reply in whole:
             self.log(f"S: {reply!r}")
         self.replies += whole
-        self.section += [reply for reply in whole if reply.startswith(b"* ")]
+        self.everything += whole
         return bool(got)
+
+    def forget_before(self, tagged: bytes) -> None:
+        """A tagged reply was dealt with: what came before it is over."""
+        at = self.everything.index(tagged)
+        del self.everything[: at + 1]
+        self.replies = [reply for reply in self.replies if reply in self.everything]
+
+    def before(self, tagged: bytes) -> list[bytes]:
+        """The untagged replies since the last tagged one."""
+        return [reply for reply in self.everything[: self.everything.index(tagged)] if reply.startswith(b"* ")]
 
     def command(self, octets: bytes, tag: bytes) -> list[bytes]:
         """Send a whole command and return everything up to its tagged reply."""
@@ -74,7 +84,7 @@ class Conversation:
         while not any(tag_of(reply) == tag for reply in self.replies):
             if not self.more():
                 raise Failed(f"no reply to {octets[:80]!r}")
-        replies, self.replies, self.section = self.replies, [], []
+        replies, self.replies, self.everything = self.replies, [], []
         if not any(reply.startswith(tag + b" OK") for reply in replies):
             raise Failed(f"{octets[:80]!r} failed: {replies[-1]!r}")
         return replies
@@ -156,7 +166,7 @@ def _log_in(server: Server, talk: Conversation) -> None:
     while not talk.replies:
         if not talk.more():
             raise Failed("no greeting")
-    talk.replies, talk.section = [], []
+    talk.replies, talk.everything = [], []
     if not server.preauth:
         talk.command(f"P LOGIN {server.user} {server.password}".encode(), b"P")
 
@@ -204,11 +214,10 @@ def _expect(step: Step, talk: Conversation, matcher: Matcher, bans: dict[int, li
     )
     if not untagged and not found.startswith(b"+"):
         for ban in bans.pop(step.connection, []):
-            for reply in talk.section:
+            for reply in talk.before(found):
                 if matcher.matches(ban.octets, reply):
                     raise Failed(f"line {ban.line} forbids {reply!r}")
-        talk.replies = [reply for reply in talk.replies if not reply.startswith(b"* ")]
-        talk.section = []
+        talk.forget_before(found)
 
 
 def _comparable(expected: bytes, reply: bytes) -> bool:
