@@ -15,7 +15,7 @@ from roost.settings.fields import BOOLLIST, ENUM, LISTS, NETS, STRLIST, Spec, Ty
 from roost.settings.groups import Groups, Use
 from roost.settings.known import DOVECOT_SERVICES, LOGIN_SERVICES
 from roost.settings.places import Frame, Role, meant, remaining, why_not_here
-from roost.settings.readers.quoting import quote
+from roost.settings.readers.quoting import quote, written
 from roost.settings.readers.statements import Kind, Statement
 from roost.settings.schema import LIST_FILTERS, NAMED_FILTERS, PARENTS
 from roost.settings.tree import DEFAULT, FILE, GROUP, Assignment, Block, Op, Path, Scope, Tree
@@ -87,7 +87,7 @@ class Builder:
         return spec.type if spec else None
 
     def finish(self, redirects: Mapping[str, str]) -> None:
-        """After the last file: groups. ``redirects``: label → the group to use instead. Raises the first error."""
+        """After the last file: groups. ``redirects``: label → the group to use instead. Raises ConfigError."""
         self.check_closed(1)
         self.groups.check_redirects(redirects)
         self.level = GROUP
@@ -98,7 +98,6 @@ class Builder:
             except ConfigError as error:
                 self.note(error)
             self.frames.pop()
-        self.raise_errors()
 
     def check_closed(self, depth: int) -> None:
         """That no brace above ``depth`` is open. Raises ConfigError naming where it was opened."""
@@ -321,7 +320,9 @@ class Builder:
 
     def _add(self, one: Statement, frame: Frame, spec: Spec, op: Op, item: str, value: str) -> None:
         path = remaining(frame.path, spec)
-        shown = one.written or (quote(value) if one.quoted and "\n" not in value else value)
+        shown = one.written or value
+        if one.quoted and not one.written and "\n" not in value:
+            shown = quote(value) if spec.type in LISTS else written(value)
         for conditions in frame.conditions:
             self.order += 1
             if self.order > MAX_ASSIGNMENTS:

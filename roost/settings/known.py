@@ -135,7 +135,7 @@ DOVECOT_KEYS = _words(
     passdb_pass passdb_sql_query passdb_sql_update_query passdb_use_cache passdb_use_worker pgsql_connection_limit
     pgsql_host pgsql_parameters postmaster_address process_shutdown_filter push_notification_driver
     push_notification_ox_cache_ttl push_notification_ox_url push_notification_ox_user_from_metadata quota_driver
-    quota_enforce quota_exceeded_message quota_full_tempfail quota_hidden quota_ignore quota_mailbox_count
+    quota_enforce quota_exceeded_message quota_hidden quota_ignore quota_mailbox_count
     quota_mailbox_message_count quota_message_count quota_storage_extra quota_storage_grace quota_storage_percentage
     quota_storage_size quota_warning_resource quota_warning_threshold rawlog_dir redis_db_id redis_expire redis_host
     redis_key_prefix redis_password redis_port redis_request_timeout redis_socket_path rejection_reason

@@ -43,8 +43,12 @@ def load(path: str = DEFAULT_PATH, overrides: Iterable[str] = (), environ: Mappi
     builder.take_all(statements)
     builder.finish(redirects)
     tree = builder.tree
-    expand_all(tree, os.environ if environ is None else environ, builder.warnings)
-    _check_values(builder, tree)
+    try:
+        expand_all(tree, os.environ if environ is None else environ, builder.warnings)
+        _check_values(builder, tree)
+    except ConfigError as error:
+        builder.note(error)
+    builder.raise_errors()
     config = Config(path, tree, tuple(dict.fromkeys(builder.warnings)))
     services.check(config)
     return config
@@ -67,7 +71,6 @@ def _check_values(builder: Builder, tree: Tree) -> None:
             builder.note(ConfigError(str(error), file=one.file, line=one.line, key=one.key))
         except ConfigError as error:
             builder.note(ConfigError(error.why, file=one.file, line=one.line, key=one.key))
-    builder.raise_errors()
 
 
 def _check_template(builder: Builder, one: Assignment) -> None:

@@ -212,6 +212,24 @@ service notify {
     user = $SET:default_internal_user
   }
 }
+group @mailbox_defaults english {
+  mailbox Drafts {
+    auto = subscribe
+    special_use = \Drafts
+  }
+  mailbox Junk {
+    auto = subscribe
+    special_use = \Junk
+  }
+  mailbox Sent {
+    auto = subscribe
+    special_use = \Sent
+  }
+  mailbox Trash {
+    auto = subscribe
+    special_use = \Trash
+  }
+}
 namespace inbox {
   inbox = yes
   mailbox Drafts {
