@@ -12,7 +12,7 @@ break this form are written as two: ``\\x01`` followed by a letter (Dovecot's ``
     ===== ==========
 
 So no field, whatever octets a client managed to put into it, can start a new field or a new line.
-``decode`` accepts any octets: an unknown escape stands for the octet after ``\\x01``, a lone ``\\x01`` at the end is dropped.
+``decode`` accepts any octets: an unknown escape stands for the octet after ``\\x01``, a lone last ``\\x01`` is dropped.
 """
 
 from __future__ import annotations
