@@ -121,7 +121,7 @@ def test_a_sleeping_machine_forgives() -> None:
     supervisor = care_for(process(7, state=State.READY, last_report=1000.0))
     supervisor.loop.late_secs = 3600.0
     supervisor.loop.time += 3600.0
-    supervisor.loop.advance(1.0)
+    supervisor.loop.advance(0.5)
     supervisor.loop.late_secs = 0.0
     assert supervisor.applied == []
     supervisor.loop.advance(HEARTBEAT_GRACE_SECS + 1)
