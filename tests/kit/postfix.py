@@ -2,8 +2,8 @@
 
 Needs root (Postfix's master insists) and Debian's ``postfix`` package; the system's own Postfix is not touched: not
 its configuration, not its queue, not its processes. Mail for ``example.org`` goes to an LMTP socket inside the queue
-folder. The folder is one of its own under the system's temporary folder: Postfix's unprivileged processes must be able to walk
-into it, and pytest's are closed to them. It is removed at the end.
+folder. The instance's folder stands directly under the system's temporary folder: Postfix's unprivileged processes must
+be able to walk into it, and pytest's own are closed to them. It is removed at the end.
 """
 
 from __future__ import annotations
