@@ -13,7 +13,7 @@ from roost.settings import registry, unknown
 from roost.settings.connections import ALWAYS, Conditions, narrowed
 from roost.settings.fields import BOOLLIST, ENUM, LISTS, NETS, STRLIST, Spec, Type
 from roost.settings.groups import Groups, Use
-from roost.settings.known import DOVECOT_SERVICES, LOGIN_SERVICES
+from roost.settings.known import DOVECOT_SERVICES, IGNORED, LOGIN_SERVICES
 from roost.settings.places import Frame, Role, meant, remaining, why_not_here
 from roost.settings.readers.quoting import quote, written
 from roost.settings.readers.statements import Kind, Statement
@@ -281,6 +281,10 @@ class Builder:
                 raise self.fatal(one, f"Setting is a named filter, use '{key} {{'", key)
             if key in registry.CONNECTION_FILTERS:
                 raise self.fatal(one, f"Setting is a filter, use '{key} VALUE {{'", key)
+            if key in IGNORED:
+                why = f"{key} has no effect in Roost ({IGNORED[key]}); ignored"
+                self.warnings.append(f"Configuration file {one.file} line {one.line}: {why}")
+                return
             raise unknown.setting_error(one, frame.path)
         value = convert(one.value) if convert else one.value
         self._check_place(frame, one, spec)

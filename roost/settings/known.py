@@ -70,6 +70,18 @@ DOVECOT_SECTIONS = _words(
 )
 """Dovecot's sections that Roost does not have."""
 
+IGNORED: dict[str, str] = {
+    "default_login_user": "the imap processes do the login",
+    "first_valid_gid": "mail belongs to the user that the services run as",
+    "first_valid_uid": "mail belongs to the user that the services run as",
+    "last_valid_gid": "mail belongs to the user that the services run as",
+    "last_valid_uid": "mail belongs to the user that the services run as",
+    "libexec_dir": "the services are part of the program",
+    "mail_access_groups": "mail belongs to the user that the services run as",
+    "mail_privileged_group": "mail belongs to the user that the services run as",
+}
+"""Dovecot's settings that change nothing here: accepted with a warning."""
+
 INSTEAD: dict[str, str] = {
     "mail_location": "write mail_driver and mail_path",
     "plugin": "its settings are global settings; write those that Roost has at top level",
@@ -81,8 +93,6 @@ INSTEAD: dict[str, str] = {
     "passdb_override_fields": "write fields { … }",
     "ssl_protocols": "write ssl_min_protocol",
     "verbose_ssl": "write log_debug = ssl",
-    "libexec_dir": "Roost's services are part of the program; remove the line",
-    "default_login_user": "Roost's imap processes do the login; remove the line",
     "mail_plugins": "Roost has no plugins; what they add is built in or missing; remove the line",
     "mail_uid": "set user in service imap and service lmtp",
     "mail_gid": "set group in service imap and service lmtp",
@@ -97,7 +107,7 @@ DOVECOT_KEYS = _words(
     auth_policy_hash_nonce auth_policy_hash_truncate auth_policy_log_only auth_policy_reject_on_fail
     auth_policy_report_after_auth auth_policy_request_attributes auth_policy_server_api_header
     auth_policy_server_url auth_proxy_self auth_realms auth_ssl_require_client_cert auth_ssl_username_from_cert
-    auth_use_winbind auth_verbose_passwords auth_winbind_helper_path auth_worker_max_count default_login_user
+    auth_use_winbind auth_verbose_passwords auth_winbind_helper_path auth_worker_max_count
     dict_file_path dict_proxy_idle_timeout dict_proxy_name dict_proxy_slow_warn dict_proxy_socket_path
     dns_client_socket_path dns_client_timeout dotlock_use_excl doveadm_allowed_commands doveadm_api_key
     doveadm_password doveadm_port doveadm_socket_path doveadm_ssl doveadm_username doveadm_worker_count
@@ -113,16 +123,16 @@ DOVECOT_KEYS = _words(
     http_server_request_max_payload_size http_server_request_max_target_length imap4rev2_enable
     imap_compress_on_proxy imap_fetch_failure imap_hibernate_timeout imap_id_retain imap_literal_minus imap_metadata
     imap_urlauth_host imap_urlauth_port lda_original_recipient_header ldap_auth_dn ldap_auth_dn_password ldap_base
-    ldap_scope ldap_starttls ldap_uris libexec_dir lmtp_proxy lmtp_proxy_rawlog_dir lmtp_rawlog_dir
+    ldap_scope ldap_starttls ldap_uris lmtp_proxy lmtp_proxy_rawlog_dir lmtp_rawlog_dir
     lmtp_rcpt_check_quota lock_method log_core_filter login_plugin_dir login_plugins
     login_proxy_max_disconnect_delay login_proxy_max_reconnects login_proxy_notify_path login_proxy_rawlog_dir
-    login_proxy_timeout login_socket_path login_source_ips lua_file lua_settings mail_access_groups mail_alt_path
+    login_proxy_timeout login_socket_path login_source_ips lua_file lua_settings mail_alt_path
     mail_attachment_detection_options mail_cache_fields mail_cache_max_size mail_cache_min_mail_count
     mail_cache_path mail_cache_unaccessed_field_drop mail_chroot mail_control_path mail_gid mail_inbox_path
     mail_index_log_rotate_log2_max_age mail_index_log_rotate_max_size mail_index_log_rotate_min_age
     mail_index_log_rotate_min_size mail_index_path mail_location mail_log_cached_only mail_log_events
     mail_log_fields mail_log_prefix mail_max_lock_timeout mail_nfs_index mail_nfs_storage mail_plugin_dir
-    mail_plugins mail_privileged_group mail_temp_dir mail_uid mail_utf8_extensions mail_volatile_path
+    mail_plugins mail_temp_dir mail_uid mail_utf8_extensions mail_volatile_path
     mailbox_autoexpunge mailbox_autoexpunge_max_mails mailbox_comment mailbox_directory_name_legacy
     mailbox_idle_check_interval mailbox_list_index mailbox_list_layout mailbox_list_utf8 mailbox_notify_status
     mmap_disable mysql_connect_timeout mysql_connection_limit mysql_dbname mysql_host mysql_password mysql_port

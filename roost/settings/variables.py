@@ -45,8 +45,10 @@ def expand_path(template: str, variables: Mapping[str, str | None], *, trusted: 
 
     ``/``, NUL, control characters, ``%`` and leading dots are written ``%2f`` and so on, so that two users never share
     a path and none leaves the directory; empty or too long ones raise Refused. A bare ``%{home}`` (the names in
-    ``trusted``) is a path already and put in as it is.
+    ``trusted``) is a path already and put in as it is, and so is a leading ``~/``.
     """
+    if template.startswith("~/"):
+        template = "%{home}" + template[1:]
     if "%{" not in template:
         return template
     made = []
@@ -54,20 +56,24 @@ def expand_path(template: str, variables: Mapping[str, str | None], *, trusted: 
         if isinstance(part, str):
             made.append(part)
         elif part.source and part.source.name in trusted and not part.filters:
-            made.append(_one(part, variables, None, always=False))
+            made.append(_not_empty(_one(part, variables, None, always=False)))
         else:
             made.append(_one(part, variables, path_component, always=True))
     return "".join(made)
+
+
+def _not_empty(value: str) -> str:
+    if not value:
+        raise Refused("Invalid user name", detail="a variable of a path is empty")
+    return value
 
 
 def path_component(value: str) -> str:
     """One safe path component that no other value gives. Raises Refused for "" and for more than 255 octets."""
     if _PLAIN_COMPONENT.fullmatch(value) is not None:
         return value
-    if not value:
-        raise Refused("Invalid user name", detail="a variable of a path is empty")
     try:
-        data = value.encode("utf-8", "surrogateescape")
+        data = _not_empty(value).encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         raise Refused("Invalid user name", detail="a variable of a path is not valid text") from None
     leading = len(data) - len(data.lstrip(b"."))

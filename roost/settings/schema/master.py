@@ -70,8 +70,6 @@ class MasterSettings:
         by_connection=False,
         text="Accepted so that Dovecot 2.4 configurations load; not required and without effect.",
     )
-    first_valid_gid: int = setting(1, type=UINT, by_connection=False, text="Lowest group id a mail user may have.")
-    first_valid_uid: int = setting(500, type=UINT, by_connection=False, text="Lowest user id a mail user may have.")
     haproxy_timeout_secs: int = setting(
         3, type=SECS, low=1, by_connection=False, text="How long a proxy may take to send its PROXY header."
     )
@@ -92,12 +90,6 @@ class MasterSettings:
     )
     instance_name: str = setting(
         "roost", type=STR, by_connection=False, text="Prefix of process titles and log names of this instance."
-    )
-    last_valid_gid: int = setting(
-        0, type=UINT, unlimited=0, by_connection=False, text="Highest group id a mail user may have."
-    )
-    last_valid_uid: int = setting(
-        0, type=UINT, unlimited=0, by_connection=False, text="Highest user id a mail user may have."
     )
     listen: tuple[str, ...] = setting(
         ("*", "::"),

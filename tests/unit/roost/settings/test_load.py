@@ -82,6 +82,51 @@ def test_dovecot_login_service_is_the_imap_service(tmp_path: Path) -> None:
     assert "process_min_avail of service imap-login has no effect" in config.warnings[0]
 
 
+def test_settings_that_change_nothing_are_ignored_with_a_warning(tmp_path: Path) -> None:
+    config = loaded(tmp_path, "first_valid_uid = 1000\n")
+    assert "first_valid_uid has no effect in Roost" in config.warnings[0]
+    assert config.non_defaults() == []
+
+
+SKELETON = """
+dovecot_config_version = 2.4.1
+dovecot_storage_version = 2.4.1
+protocols {
+  imap = yes
+  lmtp = yes
+}
+mail_driver = sqlite
+mail_path = ~/mail.db
+ssl_server {
+  cert_file = /etc/ssl/mail.pem
+  key_file = /etc/ssl/private/mail.key
+}
+passdb passwd-file {
+  passwd_file_path = /etc/dovecot/users
+}
+service imap-login {
+  process_min_avail = 4
+  restart_request_count = unlimited
+}
+service auth {
+  unix_listener /var/spool/postfix/private/auth {
+    mode = 0660
+    user = postfix
+  }
+}
+!include_try conf.d/*.conf
+"""
+
+
+def test_a_configuration_of_dovecot_2_4_loads(tmp_path: Path) -> None:
+    config = loaded(tmp_path, SKELETON)
+    assert config.section(MasterSettings).protocols == ("imap", "lmtp")
+    assert config.section(SslSettings).ssl_server_key_file == "/etc/ssl/private/mail.key"
+    assert config.passdbs[0].passwd_file_path == "/etc/dovecot/users"
+    assert UnixListener("/var/spool/postfix/private/auth", "", 0o660, "postfix") in config.services["auth"].listeners
+    assert len(config.warnings) == 2
+
+
 def test_services_of_dovecot_are_passed_over_with_a_warning(tmp_path: Path) -> None:
     config = loaded(tmp_path, "service indexer-worker {\n  unix_listener x {\n    mode = 0600\n  }\n}\n")
     assert "service indexer-worker has no counterpart in Roost" in config.warnings[0]

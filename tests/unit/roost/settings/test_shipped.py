@@ -9,7 +9,7 @@ import pytest
 
 from roost.settings import load
 from roost.settings.fields import specs_of
-from roost.settings.known import DOVECOT_KEYS, DOVECOT_SECTIONS, DOVECOT_SERVICES, INSTEAD, RENAMED
+from roost.settings.known import DOVECOT_KEYS, DOVECOT_SECTIONS, DOVECOT_SERVICES, IGNORED, INSTEAD, RENAMED
 from roost.settings.readers.toml import NAMED
 from roost.settings.registry import CONNECTION_FILTERS, entries
 from roost.settings.schema import AREAS, LIST_FILTERS, NAMED_FILTERS
@@ -74,6 +74,8 @@ def test_no_key_is_both_ours_and_foreign() -> None:
     assert not ours & DOVECOT_KEYS
     assert not ours & set(RENAMED)
     assert not ours & set(INSTEAD)
+    assert not ours & set(IGNORED)
+    assert not DOVECOT_KEYS & set(IGNORED)
     assert all(new.key in ours for new in RENAMED.values())
     sections = {*LIST_FILTERS, *NAMED_FILTERS, *CONNECTION_FILTERS}
     assert not sections & DOVECOT_SECTIONS

@@ -269,6 +269,13 @@ def test_paths_of_parts() -> None:
     values = {"user": "a/b@x/..", "home": "/home/a"}
     assert expand_path("/m/%{user | domain}/%{user | username}", values) == "/m/x%2f../a%2fb"
     assert expand_path("%{home}/mail", values) == "/home/a/mail"
+    assert expand_path("~/mail/%{user}", values) == "/home/a/mail/a%2fb@x%2f.."
+    assert expand_path("/m/~x", values) == "/m/~x"
+    for template in ("~/mail", "%{home}/mail"):
+        with pytest.raises(Refused):
+            expand_path(template, {"home": ""})
+        with pytest.raises(ConfigError):
+            expand_path(template, {})
     assert expand_path("/m/%{home | lower}", values) == "/m/%2fhome%2fa"
     assert expand_path("/m/%{user | safe}", values) == "/m/a%2fb@x%2f.."
 
