@@ -23,7 +23,6 @@ log_path = /dev/stderr
 listen = 127.0.0.1
 default_internal_user = {user}
 default_internal_group = {group}
-first_valid_uid = 0
 
 ssl = yes
 ssl_server_cert_file = {root}/etc/localhost.pem
