@@ -97,22 +97,29 @@ def changes_since(
     ``columns`` are the mailbox after the last entry, ``cursor`` the new one, ``recent`` the UIDs that this view may
     show as \\Recent (cut down to the new ones here).
     """
-    new = vanished = changed = EMPTY
+    added: list[tuple[int, int]] = []
+    removed: list[tuple[int, int]] = []
+    removed_by_others: list[tuple[int, int]] = []
+    flagged: list[tuple[int, int]] = []
     for entry in entries:
-        if entry.kind is Kind.RESET:
+        if entry.kind is Kind.EXPUNGE:
+            removed += entry.uids.pairs  # also our own: what it took away is not new, however it came
+            if entry.modseq not in own:
+                removed_by_others += entry.uids.pairs
+        elif entry.kind is Kind.RESET:
             state = MailboxState.UIDVALIDITY_CHANGED
-        if entry.modseq in own:
+        elif entry.modseq in own:
             continue
-        if entry.kind is Kind.APPEND:
-            new = new | entry.uids
-        elif entry.kind is Kind.EXPUNGE:
-            vanished = vanished | entry.uids
+        elif entry.kind is Kind.APPEND:
+            added += entry.uids.pairs
         elif entry.kind in FLAG_KINDS:
-            changed = changed | entry.uids
+            flagged += entry.uids.pairs
+    new, gone, changed = Ranges(added), Ranges(removed), Ranges(flagged)
+    vanished = gone if len(removed) == len(removed_by_others) else Ranges(removed_by_others)
     if new:
-        new, vanished, changed = new - vanished, vanished - new, changed - new
-    if vanished:
-        changed = changed - vanished
+        new, vanished, changed = new - gone, vanished - new, changed - new
+    if gone:
+        changed = changed - gone
     if changed:
         rows = columns.rows(changed)
         uids: Iterable[int] = columns.column_slices(columns.uids, rows)

@@ -37,6 +37,7 @@ from roost.imap.criteria import (
     Uids,
 )
 from roost.imap.dates import mail_date
+from roost.mime import parts
 from roost.storage import flagbits
 from roost.storage.api import KEYWORD_SHIFT, FetchRequest, Items, MessageBatch, SearchResult
 from roost.storage.columns import Columns
@@ -52,9 +53,11 @@ class Readable(Protocol):
     def list_messages(self, uids: Ranges, request: FetchRequest) -> AsyncIterator[MessageBatch]: ...
 
 
-async def search(mailbox: Readable, columns: Columns, criteria: Criteria, within: Ranges | None = None) -> SearchResult:
-    """The matching UIDs of a mailbox whose columns are these."""
-    job = _Search(mailbox, columns)
+async def search(
+    mailbox: Readable, columns: Columns, criteria: Criteria, within: Ranges | None, limits: parts.Limits
+) -> SearchResult:
+    """The matching UIDs of a mailbox whose columns are these; ``limits`` bound the parsing of bodies."""
+    job = _Search(mailbox, columns, limits)
     start = job.everything if within is None else job.members(within)
     found = await job.match(criteria, start)
     uids: array[int] = array("I", compress(job.uids, job.marks(found))) if found else array("I")
@@ -94,8 +97,9 @@ def _price(criteria: Criteria) -> int:
 class _Search:
     """One search of one mailbox as it was at the start."""
 
-    def __init__(self, mailbox: Readable, columns: Columns) -> None:
+    def __init__(self, mailbox: Readable, columns: Columns, limits: parts.Limits) -> None:
         self.mailbox = mailbox
+        self.limits = limits
         self.uids = columns.uids[:]
         self.flags = columns.flags
         self.modseqs = columns.modseqs
@@ -139,9 +143,9 @@ class _Search:
             case Header() | SentBefore() | SentOn() | SentSince():
                 return await self._by_header(criteria, among)
             case Body(needle):
-                return await self._by_content(Needle(needle).in_body, among)
+                return await self._by_content(Needle(needle, self.limits).in_body, among)
             case Text(needle):
-                return await self._by_content(Needle(needle).in_message, among)
+                return await self._by_content(Needle(needle, self.limits).in_message, among)
             case _:
                 return among & self._by_column(criteria)
 
@@ -180,7 +184,7 @@ class _Search:
     async def _by_header(self, criteria: Criteria, among: int) -> int:
         if isinstance(criteria, Header):
             name = criteria.name.encode()
-            test = field_matches(name, criteria.needle)
+            test = field_matches(criteria.needle)
         else:
             name = b"date"
             test = _sent_test(criteria)

@@ -1,0 +1,10 @@
+"""Conformance suites that ship with Roost, for those who write a store, a password database or a sink.
+
+``roost.testing.backend`` judges mail stores. They need pytest, which Roost itself does not.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.register_assert_rewrite("roost.testing.backend")

@@ -182,6 +182,7 @@ class Account:
         old, box.name = box.name, step.name
         self.names[step.name] = box
         self.noselect.discard(step.name)
+        self.noselect.update(parent for parent in names.parents(step.name) if parent not in self.names)
         self._prune(old)
         kind = Kind.RENAME
         if step.uidvalidity != box.uidvalidity:

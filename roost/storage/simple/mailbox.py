@@ -189,7 +189,7 @@ class SimpleMailbox:
         return record.derived
 
     async def search_messages(self, criteria: Criteria, within: Ranges | None = None) -> SearchResult:
-        return await search(self, self.box.columns, criteria, within)
+        return await search(self, self.box.columns, criteria, within, mime_limits(self.user.backend.limits))
 
     # -- changing ---------------------------------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ FIELDS = (
 _CODES = {name: code for code, name in enumerate(FIELDS)}
 _CODE_OF_NAME: dict[bytes, int] = {}
 _KNOWN = re.compile(
-    rb"^(" + b"|".join(re.escape(name) for name in FIELDS) + rb")[ \t]*+:[^\n]*+\n(?:[ \t][^\n]*+\n)*+",
+    rb"^(" + b"|".join(re.escape(name) for name in FIELDS) + rb")[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+\n?",
     re.IGNORECASE | re.MULTILINE,
 )
 
@@ -45,6 +45,8 @@ def encode_fields(data: bytes, fields_stop: int) -> bytes | None:
     size = 0
     for found in _KNOWN.finditer(data, 0, fields_stop):
         raw = found[0]
+        if raw[-1] != 10:
+            raw += b"\r\n"
         name = found[1]
         code = _CODE_OF_NAME.get(name)
         if code is None:

@@ -36,11 +36,15 @@ from roost.storage.backends.sqlite.store import TAIL_OF_BOX, Store
 from roost.storage.backends.sqlite.transaction import Transaction, entry_of
 from roost.storage.columns import Columns
 from roost.storage.journal import changes_since
+from roost.storage.message import mime_limits
 from roost.storage.search import search
 from roost.util.ranges import EMPTY, Ranges
 
 if TYPE_CHECKING:
     from roost.storage.backends.sqlite.user import SqliteUser
+
+
+CLAIM_ROUNDS = 10  # as often as mail may come in while the view claims what came before
 
 
 class SqliteMailbox:
@@ -110,12 +114,8 @@ class SqliteMailbox:
 
     async def select(self, *, read_only: bool, claim_recent: bool) -> Snapshot:
         box = await self._open()
+        recent = await self._recent(claim_recent and not read_only)
         columns = self._store.columns(box)
-        recent = EMPTY
-        if box.first_recent < columns.uidnext:
-            recent = await self._recent(claim_recent and not read_only)
-            box = await self._open()
-            columns = self._store.columns(box)
         return Snapshot(
             uidvalidity=box.uidvalidity,
             uidnext=columns.uidnext,
@@ -136,12 +136,20 @@ class SqliteMailbox:
         store.refresh()
         box = store.boxes.get(self._number)
         if box is None:
-            return changes_since(Columns(), (), cursor, own, EMPTY, MailboxState.DELETED)
+            return _deleted(cursor)
         columns = box.columns
         if columns is None:
             columns = store.columns(box)
         if columns.modseq <= cursor:
             return box.quiet(columns, cursor)
+        recent = EMPTY
+        if box.first_recent < columns.uidnext:
+            try:
+                recent = await self._recent(claim_recent)
+            except NoSuchMailbox:
+                return _deleted(cursor)
+            columns = store.columns(box)
+        # No wait from here on: one consistent cut.
         entries = [entry for entry in box.entries if entry.modseq > cursor]
         if cursor < box.entries_after:
             trimmed = store.query("SELECT trimmed FROM mailbox WHERE id = ?", (self._number,))
@@ -149,23 +157,32 @@ class SqliteMailbox:
                 return changes_since(columns, (), columns.modseq, own, EMPTY, MailboxState.TOO_OLD)
             rows = store.query(TAIL_OF_BOX, (cursor, columns.modseq, self._number))
             entries = [entry_of(*row) for row in rows]
-        recent = EMPTY
-        if box.first_recent < columns.uidnext:
-            recent = await self._recent(claim_recent)
         return changes_since(columns, entries, columns.modseq, own, recent)
 
     async def _recent(self, claim: bool) -> Ranges:
-        """The UIDs this view may show as \\Recent: the unclaimed ones, with ``claim`` taken for it."""
+        """The UIDs this view may show as \\Recent: the unclaimed ones, with ``claim`` taken for it.
+
+        The mailbox is up to date afterwards, and with ``claim`` nothing in it is unclaimed.
+        """
         store = self._store
         box = store.box(self._number)
-        uidnext = store.columns(box).uidnext
-        if claim:
-            first = await store.claim(self._number, uidnext)
-            box.first_recent = max(box.first_recent, uidnext)
+        columns = store.columns(box)
+        recent = EMPTY
+        if not claim:
+            if box.first_recent < columns.uidnext:
+                rows = store.query("SELECT first_recent FROM mailbox WHERE id = ?", (self._number,))
+                box.first_recent = rows[0][0] if rows else columns.uidnext
+                recent = Ranges.span(box.first_recent, columns.uidnext - 1)
         else:
-            first = store.query("SELECT first_recent FROM mailbox WHERE id = ?", (self._number,))[0][0]
-            box.first_recent = first
-        return store.columns(box).present(Ranges.span(first, uidnext - 1))
+            for _ in range(CLAIM_ROUNDS):
+                uidnext = columns.uidnext
+                if box.first_recent >= uidnext:
+                    break
+                recent = recent | Ranges.span(await store.claim(self._number, uidnext), uidnext - 1)
+                box = await self._open()
+                box.first_recent = max(box.first_recent, uidnext)
+                columns = store.columns(box)
+        return columns.present(recent)
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -175,8 +192,8 @@ class SqliteMailbox:
             yield batch
 
     async def search_messages(self, criteria: Criteria, within: Ranges | None = None) -> SearchResult:
-        box = await self._open()
-        return await search(self, self._store.columns(box), criteria, within)
+        columns = self._store.columns(await self._open())
+        return await search(self, columns, criteria, within, mime_limits(self._store.backend.limits))
 
     # -- changing ---------------------------------------------------------------------------------------------------
 
@@ -241,3 +258,7 @@ class SqliteMailbox:
         assert isinstance(result, ExpungeResult)
         self._store.care.collect_soon()
         return result
+
+
+def _deleted(cursor: int) -> Changes:
+    return changes_since(Columns(), (), cursor, (), EMPTY, MailboxState.DELETED)
