@@ -89,7 +89,6 @@ ssl = no
 auth_allow_cleartext = yes
 default_internal_user = {owner}
 default_internal_group = {owner}
-first_valid_uid = 0
 mail_home = {self.folder}/mail/%{{user}}
 mail_max_userip_connections = 1000
 passdb passwd-file {{
