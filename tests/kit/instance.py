@@ -22,7 +22,6 @@ START_ATTEMPTS = 5
 CONFIG = """\
 {who}listen = 127.0.0.1
 state_dir = {folder}/state
-first_valid_uid = 0
 ssl = yes
 ssl_server_cert_file = {folder}/server.pem
 ssl_server_key_file = {folder}/server.key
