@@ -32,8 +32,17 @@ class _Session:
     remote_ip: str
 
     @property
-    def counted_as(self) -> tuple[str, str, str]:
-        return self.user, wire.base_service(self.service), self.remote_ip
+    def key(self) -> wire.Key:
+        return wire.key_of(self.user, self.service, self.remote_ip)
+
+
+@dataclass(slots=True)
+class _Reply:
+    """An answer to come. ``key``: of a CONNECT, whose second number is about it."""
+
+    due: float
+    future: asyncio.Future[int | None]
+    key: wire.Key | None
 
 
 class Anvil:
@@ -57,7 +66,8 @@ class Anvil:
         self._counts: Counter[tuple[str, str, str]] = Counter()
         self._ended: list[bytes] = []
         self._flush_handle: asyncio.TimerHandle | None = None
-        self._replies: deque[tuple[float, asyncio.Future[int | None] | None]] = deque()
+        self._others: dict[wire.Key, int] = {}  # sessions of other workers, where anvil keeps us informed
+        self._replies: deque[_Reply] = deque()
         self._timeout_handle: asyncio.TimerHandle | None = None
         self._complained = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -85,20 +95,25 @@ class Anvil:
     async def connect(self, session_id: str, user: str, service: str, remote_ip: str) -> int:
         """Announce a session; how many user+service+ip have now, this one included. Never raises."""
         session = _Session(user, service, remote_ip)
+        key = session.key
         self._add(session_id, session)
         found: int | None = None
         if self._link.up:
             self._flush()
-            self._link.write(wire.connect_line(session_id, self._pid, user, service, remote_ip))
-            found = await self._reply()
-        return found if found is not None else self._counts[session.counted_as]
+            others = self._others.get(key)
+            line = wire.connect_line(session_id, self._pid, user, service, remote_ip, quiet=others is not None)
+            self._link.write(line)
+            if others is not None:
+                return self._counts[key] + others
+            found = await self._reply(key)
+        return found if found is not None else self._counts[key]
 
     def disconnect(self, session_id: str) -> None:
         """The session is over. Does not wait; unknown ids are ignored."""
         session = self._sessions.pop(session_id, None)
         if session is None:
             return
-        key = session.counted_as
+        key = session.key
         self._counts[key] -= 1
         if not self._counts[key]:
             del self._counts[key]
@@ -114,17 +129,17 @@ class Anvil:
         if self._link.up:
             self._flush()
             self._link.write(encode("LOOKUP", user, service, remote_ip))
-            found = await self._reply()
-        return found if found is not None else self._counts[(user, wire.base_service(service), remote_ip)]
+            found = await self._reply(None)
+        return found if found is not None else self._counts[wire.key_of(user, service, remote_ip)]
 
     # ---- inside
 
     def _add(self, session_id: str, session: _Session) -> None:
         old = self._sessions.get(session_id)
         if old is not None:
-            self._counts[old.counted_as] -= 1
+            self._counts[old.key] -= 1
         self._sessions[session_id] = session
-        self._counts[session.counted_as] += 1
+        self._counts[session.key] += 1
 
     def _flush(self) -> None:
         if self._flush_handle is not None:
@@ -134,11 +149,11 @@ class Anvil:
             self._link.write(b"".join(self._ended))
             self._ended.clear()
 
-    def _reply(self) -> asyncio.Future[int | None]:
+    def _reply(self, key: wire.Key | None) -> asyncio.Future[int | None]:
         """The next number anvil sends; None when it does not come in time."""
         assert self._loop is not None
         future: asyncio.Future[int | None] = self._loop.create_future()
-        self._replies.append((self._loop.time() + self._timeout_secs, future))
+        self._replies.append(_Reply(self._loop.time() + self._timeout_secs, future, key))
         if self._timeout_handle is None:
             self._timeout_handle = self._loop.call_later(self._timeout_secs, self._check_timeouts)
         return future
@@ -148,13 +163,13 @@ class Anvil:
         assert self._loop is not None
         self._timeout_handle = None
         now = self._loop.time() + 0.01
-        for due, future in self._replies:
-            if future is None or future.done():
+        for reply in self._replies:
+            if reply.future.done():
                 continue
-            if due > now:
-                self._timeout_handle = self._loop.call_at(due, self._check_timeouts)
+            if reply.due > now:
+                self._timeout_handle = self._loop.call_at(reply.due, self._check_timeouts)
                 return
-            future.set_result(None)
+            reply.future.set_result(None)
             if not self._complained:
                 self._complained = True
                 self.log.warning(f"anvil did not answer in {self._timeout_secs:g} secs, letting users in")
@@ -164,31 +179,47 @@ class Anvil:
         self._ended.clear()
         self._link.write(encode(self._service, str(self._pid)))
         for session_id, session in self._sessions.items():
-            self._replies.append((0.0, None))
-            self._link.write(wire.connect_line(session_id, self._pid, session.user, session.service, session.remote_ip))
+            user, service, remote_ip = session.user, session.service, session.remote_ip
+            self._link.write(wire.connect_line(session_id, self._pid, user, service, remote_ip, quiet=True))
 
     def _down(self) -> None:
         self._ended.clear()
+        self._others.clear()
         if self._timeout_handle is not None:
             self._timeout_handle.cancel()
             self._timeout_handle = None
         replies = list(self._replies)
         self._replies.clear()
-        for _due, future in replies:
-            if future is not None and not future.done():
-                future.set_result(None)
+        for reply in replies:
+            if not reply.future.done():
+                reply.future.set_result(None)
 
     def _lines(self, lines: list[bytes]) -> None:
         for line in lines:
             fields = decode_text(line)
             if fields[0] == "KICK":
                 self._kick(fields)
+            elif fields[0] == "OTHERS":
+                self._hear_of_others(fields)
             elif self._replies:
-                _due, future = self._replies.popleft()
-                if future is not None and not future.done():
-                    future.set_result(int(fields[0]) if is_number(fields[0]) else None)
+                self._answered(self._replies.popleft(), fields)
             else:
                 raise Malformed("Unexpected reply.", detail=f"got {line[:80]!r}")
+
+    def _answered(self, reply: _Reply, fields: list[str]) -> None:
+        if reply.key is not None and len(fields) == 2 and is_number(fields[1]):
+            self._others[reply.key] = int(fields[1])
+        if not reply.future.done():
+            reply.future.set_result(int(fields[0]) if is_number(fields[0]) else None)
+
+    def _hear_of_others(self, fields: list[str]) -> None:
+        if len(fields) != 5:
+            raise Malformed("Invalid request.", detail="OTHERS with wrong parameters")
+        key = (fields[1], fields[2], fields[3])
+        if is_number(fields[4]):
+            self._others[key] = int(fields[4])
+        else:
+            self._others.pop(key, None)
 
     def _kick(self, fields: list[str]) -> None:
         if len(fields) != 4 or not is_number(fields[1]):

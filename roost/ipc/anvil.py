@@ -4,8 +4,9 @@ After the greeting a client sends one line: empty (an administrator's tool) or `
 live as long as this connection). Requests are answered in order:
 
 =============================================== =================================================================
-``CONNECT guid pid user service ip kick dest``  sessions of user+service+ip now, this one included; ``-`` and a
-                                                reason when the table is full (workers only)
+``CONNECT guid pid user service ip kick dest``  two numbers: sessions of user+service+ip now, this one included, and
+                                                how many of them are other workers'; ``-`` and a reason when the table
+                                                is full. Nothing at all with ``quiet`` as a last field (workers only)
 ``DISCONNECT guid pid user service ip``         nothing (workers only)
 ``KICKED request count``                        nothing: a worker's answer to ``KICK request user guid``
 ``LOOKUP user service ip``                      number of sessions
@@ -13,6 +14,10 @@ live as long as this connection). Requests are answered in order:
                                                 pid user service ip guid dest; an empty line
 ``KICK-USER user [guid]``                       ``+`` and the number of sessions that were ended
 =============================================== =================================================================
+
+Unasked, a worker gets ``KICK``, and ``OTHERS user service ip number`` when the second number of an earlier CONNECT
+changed (``-``: it is not told any more). Knowing it, a worker counts its next sessions itself, and announces them
+quietly.
 """
 
 from __future__ import annotations
@@ -26,7 +31,9 @@ from roost.ipc.lines import decode_text, encode
 CLIENT, SERVER, MAJOR, MINOR = "anvil-client", "anvil-server", 2, 0
 KICK_BY_LINE = "A"  # sessions are ended by a line on the worker's own connection
 
-COMMANDS = frozenset({"CONNECT", "DISCONNECT", "KICKED", "LOOKUP", "CONNECT-DUMP", "KICK-USER"})
+Key = tuple[str, str, str]
+"""User, service (before its first ``-``), address."""
+
 WORKER_COMMANDS = frozenset({"CONNECT", "DISCONNECT", "KICKED"})
 _ARGUMENTS = {
     "CONNECT": (5, 99),
@@ -49,8 +56,9 @@ class SessionRow:
     session_id: str
 
 
-def connect_line(session_id: str, pid: int, user: str, service: str, remote_ip: str) -> bytes:
-    return encode("CONNECT", session_id, str(pid), user, service, remote_ip, KICK_BY_LINE, "")
+def connect_line(session_id: str, pid: int, user: str, service: str, remote_ip: str, *, quiet: bool = False) -> bytes:
+    line = encode("CONNECT", session_id, str(pid), user, service, remote_ip, KICK_BY_LINE, "")
+    return line[:-1] + b"\tquiet\n" if quiet else line
 
 
 def disconnect_line(session_id: str, pid: int, user: str, service: str, remote_ip: str) -> bytes:
@@ -60,6 +68,11 @@ def disconnect_line(session_id: str, pid: int, user: str, service: str, remote_i
 def kick_line(request: int, user: str, session_id: str) -> bytes:
     """Service to worker: end this session of this user (empty id: all of them) and answer ``KICKED``."""
     return encode("KICK", str(request), user, session_id)
+
+
+def others_line(key: Key, count: int | None) -> bytes:
+    """Service to worker: how many sessions of ``key`` the others have now; None: not told any more."""
+    return encode("OTHERS", *key, "-" if count is None else str(count))
 
 
 def kicked_line(request: int, count: int) -> bytes:
@@ -101,6 +114,11 @@ def parse_hello(line: bytes) -> tuple[str, int] | None:
     if len(fields) != 2 or not is_number(fields[1]) or not fields[0]:
         raise Malformed("Invalid handshake.", detail=f"got {line[:80]!r}")
     return fields[0], int(fields[1])
+
+
+def key_of(user: str, service: str, remote_ip: str) -> Key:
+    """What sessions are counted by."""
+    return user, base_service(service), remote_ip
 
 
 def base_service(service: str) -> str:

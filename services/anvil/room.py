@@ -51,6 +51,7 @@ class AnvilRoom:
         if number:
             del self.workers[number]
             self.sessions.drop_owner(number)
+            self.tell_news()
             for kick in tuple(self._kicks.values()):
                 kick.answered(number, 0)
 
@@ -60,17 +61,31 @@ class AnvilRoom:
         return self._last_number
 
     def connect(self, owner: int, arguments: list[str]) -> bytes:
+        """Enter a session; the lines to answer with."""
         session_id, pid, user, service, remote_ip = arguments[:5]
-        count = self.sessions.connect(owner, session_id, int(pid), user, service, remote_ip)
+        quiet = len(arguments) > 7 and arguments[7] == "quiet"
+        sessions = self.sessions
+        count = sessions.connect(owner, session_id, int(pid), user, service, remote_ip)
         if count is not None:
             self._full = False
-            return b"%d\n" % count
+            if quiet:
+                return b""
+            key = wire.key_of(user, service, remote_ip)
+            evicted = sessions.inform(owner, key)
+            answer = b"%d\t%d\n" % (count, sessions.others(owner, key))
+            return answer if evicted is None else answer + wire.others_line(evicted, None)
         if not self._full:
             self._full = True
             self._worker.log.warning(
                 f"anvil_max_sessions ({len(self.sessions)}) reached, further sessions are not counted"
             )
-        return b"-Session table is full\n"
+        return b"" if quiet else b"-Session table is full\n"
+
+    def tell_news(self) -> None:
+        """Workers learn of others' sessions; called after each wake-up that may have changed a count."""
+        if self.sessions.has_news:
+            for owner, key, count in self.sessions.take_news():
+                self.workers[owner].write(wire.others_line(key, count))
 
     async def kick(self, user: str, session_id: str) -> int:
         """Ask every worker that has such sessions to end them; how many it ended."""
@@ -141,6 +156,7 @@ class AnvilConnection(Connection):
     def data(self, chunk: memoryview) -> None:
         try:
             self._take(self._splitter.feed(chunk))
+            self._room.tell_news()
         except Malformed as exc:
             self.log.error(f"anvil: {exc}, disconnected")
             self.write(exc.client_text.encode() + b"\n")
@@ -181,7 +197,8 @@ class AnvilConnection(Connection):
     def _obey(self, word: str, arguments: list[str]) -> None:
         room = self._room
         if word == "CONNECT":
-            self.write(room.connect(self._number, arguments))
+            if answer := room.connect(self._number, arguments):
+                self.write(answer)
         elif word == "DISCONNECT":
             room.sessions.disconnect(self._number, arguments[0])
         elif word == "LOOKUP":

@@ -1,12 +1,21 @@
-"""PURE. The table of sessions: by owner (a worker's connection), by user, and counted by user, service and address."""
+"""PURE. The table of sessions: by owner (a worker's connection), by user, and counted by user, service and address.
+
+A worker that has been told how many sessions the *others* have for such a key is told again when that changes. So it
+knows the count of its next login without asking.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
-from roost.ipc.anvil import SessionRow, base_service
+from roost.ipc.anvil import Key, SessionRow, key_of
+
+T = TypeVar("T")
+
+MAX_KNOWN = 8192  # keys one worker is kept informed about
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +24,6 @@ class _Session:
     user: str
     service: str
     remote_ip: str
-
-    @property
-    def counted_as(self) -> tuple[str, str, str]:
-        return self.user, base_service(self.service), self.remote_ip
 
 
 class Sessions:
@@ -29,7 +34,10 @@ class Sessions:
         self._total = 0
         self._by_owner: dict[int, dict[str, _Session]] = {}  # owner → session id → session
         self._by_user: dict[str, Counter[int]] = {}  # user → owner → how many there
-        self._counts: Counter[tuple[str, str, str]] = Counter()
+        self._counts: dict[Key, Counter[int]] = {}  # key → owner → how many there
+        self._known: dict[int, OrderedDict[Key, None]] = {}  # owner → keys it is kept informed about
+        self._knowers: dict[Key, set[int]] = {}
+        self._dirty: dict[tuple[int, Key], None] = {}  # who must be told of which key
 
     def __len__(self) -> int:
         return self._total
@@ -45,9 +53,14 @@ class Sessions:
         session = _Session(pid, user, service, remote_ip)
         self._by_owner.setdefault(owner, {})[session_id] = session
         self._by_user.setdefault(user, Counter())[owner] += 1
-        self._counts[session.counted_as] += 1
         self._total += 1
-        return self._counts[session.counted_as]
+        key = key_of(user, service, remote_ip)
+        count = self._counts.get(key)
+        if count is None:
+            count = self._counts[key] = Counter()
+        count[owner] += 1
+        self._changed(owner, key)
+        return sum(count.values())
 
     def disconnect(self, owner: int, session_id: str) -> bool:
         """Forget a session; False when the owner has none of that id."""
@@ -61,27 +74,24 @@ class Sessions:
         return True
 
     def drop_owner(self, owner: int) -> int:
-        """Forget all sessions of an owner that is gone; how many there were."""
+        """Forget all sessions of an owner that is gone, and what it was told; how many sessions there were."""
         sessions = self._by_owner.pop(owner, {})
         for session in sessions.values():
             self._forget(owner, session)
+        for key in self._known.pop(owner, ()):
+            self._forget_knower(owner, key)
         return len(sessions)
 
     def _forget(self, owner: int, session: _Session) -> None:
         self._total -= 1
-        owners = self._by_user[session.user]
-        owners[owner] -= 1
-        if not owners[owner]:
-            del owners[owner]
-            if not owners:
-                del self._by_user[session.user]
-        key = session.counted_as
-        self._counts[key] -= 1
-        if not self._counts[key]:
-            del self._counts[key]
+        _decrement(self._by_user, session.user, owner)
+        key = key_of(session.user, session.service, session.remote_ip)
+        _decrement(self._counts, key, owner)
+        self._changed(owner, key)
 
     def count(self, user: str, service: str, remote_ip: str) -> int:
-        return self._counts.get((user, base_service(service), remote_ip), 0)
+        found = self._counts.get(key_of(user, service, remote_ip))
+        return sum(found.values()) if found is not None else 0
 
     def owners(self, user: str, session_id: str = "") -> list[int]:
         """Who has sessions of ``user`` (with that id, when one is given)."""
@@ -92,3 +102,53 @@ class Sessions:
         for sessions in self._by_owner.values():
             for session_id, session in sessions.items():
                 yield SessionRow(session.pid, session.user, session.service, session.remote_ip, session_id)
+
+    # ---- keeping workers informed
+
+    def others(self, owner: int, key: Key) -> int:
+        """How many sessions of ``key`` belong to other owners."""
+        found = self._counts.get(key)
+        return sum(found.values()) - found[owner] if found is not None else 0
+
+    def inform(self, owner: int, key: Key) -> Key | None:
+        """From now on ``owner`` is told when ``others`` changes. Returns a key it is not told of any more, for that."""
+        known = self._known.setdefault(owner, OrderedDict())
+        known[key] = None
+        known.move_to_end(key)
+        self._knowers.setdefault(key, set()).add(owner)
+        if len(known) <= MAX_KNOWN:
+            return None
+        oldest, _ = known.popitem(last=False)
+        self._forget_knower(owner, oldest)
+        return oldest
+
+    def take_news(self) -> list[tuple[int, Key, int]]:
+        """(owner, key, others' count) for whom it changed since the last call."""
+        news = [(owner, key, self.others(owner, key)) for owner, key in self._dirty]
+        self._dirty.clear()
+        return news
+
+    @property
+    def has_news(self) -> bool:
+        return bool(self._dirty)
+
+    def _changed(self, by: int, key: Key) -> None:
+        for owner in self._knowers.get(key, ()):
+            if owner != by:
+                self._dirty[owner, key] = None
+
+    def _forget_knower(self, owner: int, key: Key) -> None:
+        self._dirty.pop((owner, key), None)
+        owners = self._knowers[key]
+        owners.discard(owner)
+        if not owners:
+            del self._knowers[key]
+
+
+def _decrement(table: dict[T, Counter[int]], key: T, owner: int) -> None:
+    count = table[key]
+    count[owner] -= 1
+    if not count[owner]:
+        del count[owner]
+        if not count:
+            del table[key]

@@ -132,6 +132,55 @@ def test_a_workers_sessions_go_with_its_connection(kind: str, site: Site) -> Non
 
 
 @pytest.mark.parametrize("kind", LOOPS)
+def test_a_worker_that_knows_the_others_count_does_not_ask_again(kind: str, site: Site) -> None:
+    async def main() -> None:
+        async with site.up() as room:
+            a, b = await site.worker(), await site.worker()
+            key = ("bob", "imap", "x")
+            assert await a.connect("s1", *key) == 1
+            assert await b.connect("s2", *key) == 2
+            await until(lambda: a._others[key] == 1)
+            coroutine = a.connect("s3", *key)
+            with pytest.raises(StopIteration) as ended:
+                coroutine.send(None)  # no wait at all
+            assert ended.value.value == 3
+            await until(lambda: b._others[key] == 2)
+            assert await b.connect("s4", *key) == 4
+            a.disconnect("s1")
+            await until(lambda: b._others[key] == 1)
+            await a.stop()
+            await until(lambda: b._others[key] == 0)
+            assert await b.connect("s5", *key) == 3
+            b.disconnect("s2")
+            await until(lambda: len(room.sessions) == 2)
+            await site.close()
+            await until(lambda: not room.workers)
+            assert not room.sessions._knowers and not room.sessions._counts
+
+    run(kind, main)
+
+
+@pytest.mark.parametrize("kind", LOOPS)
+def test_what_workers_are_kept_informed_about_is_bounded(
+    kind: str, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.anvil.sessions.MAX_KNOWN", 3)
+
+    async def main() -> None:
+        async with site.up() as room:
+            a, b = await site.worker(), await site.worker()
+            for number in range(10):
+                assert await a.connect(f"s{number}", f"u{number}", "imap", "x") == 1
+            await until(lambda: len(a._others) == 3)
+            assert len(room.sessions._knowers) == 3
+            assert await b.connect("t0", "u0", "imap", "x") == 2
+            assert await a.connect("s10", "u0", "imap", "x") == 3  # asked again
+            await site.close()
+
+    run(kind, main)
+
+
+@pytest.mark.parametrize("kind", LOOPS)
 def test_kicks_are_counted_honestly(kind: str, site: Site) -> None:
     async def main() -> None:
         async with site.up():
@@ -236,6 +285,7 @@ def test_a_full_table_lets_users_in(kind: str, tmp_path: Path) -> None:
             assert await worker.connect("s1", "bob", "imap", "x") == 1
             assert await worker.connect("s2", "bob", "imap", "x") == 2
             assert await worker.connect("s3", "bob", "imap", "x") == 3
+            await until(lambda: site.lines.text)
             assert site.lines.text.count("anvil_max_sessions") == 1
             await site.close()
 
