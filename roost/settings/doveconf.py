@@ -66,7 +66,13 @@ def parser() -> argparse.ArgumentParser:
         help=f"apply the filters for this connection; KEY is one of {', '.join(FILTER_KEYS)}; may be repeated",
     )
     add("-o", dest="overrides", metavar="PATH=VALUE", action="append", default=[], help="override a setting")
-    add("-F", dest="form", choices=("conf", "toml"), default="conf", help="language of the output (default: conf)")
+    add(
+        "-F",
+        dest="form",
+        choices=("conf", "toml"),
+        default="conf",
+        help="language of the output (default: conf; Dovecot's -F is another thing)",
+    )
     add("-w", action="store_true", help="no warnings about the configuration")
     add("--help", action="help", help="show this text")
     add("names", metavar="NAME", nargs="*", help="what to print; see below")

@@ -41,9 +41,6 @@ class AuthSettings:
     auth_login_socket_path: str = setting(
         "auth-login", type=STR, text="Socket at which login rooms authenticate; relative to base_dir."
     )
-    auth_master_socket_path: str = setting(
-        "auth-master", type=STR, text="Socket for doveadm's lookups; relative to base_dir."
-    )
     auth_max_line_octets: int = setting(
         16384, type=UINT, low=1024, unit="octets", text="Longest line on the sockets of the auth service."
     )

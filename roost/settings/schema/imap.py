@@ -76,9 +76,8 @@ class ImapSettings:
         3, type=UINT, low=1, unit="commands", text="The same, before login."
     )
     imap_max_line_length: int = setting(64 << 10, type=SIZE, low=1024, text="Longest command line, literals left out.")
-    imap_max_nesting: int = setting(50, type=UINT, low=5, high=200, unit="levels", text="Nesting of lists after login.")
-    imap_max_nesting_before_login: int = setting(
-        10, type=UINT, low=1, high=200, unit="levels", text="Nesting of lists before login."
+    imap_max_nesting: int = setting(
+        50, type=UINT, low=5, high=200, unit="levels", text="Nesting of lists in a command."
     )
     imap_pipeline_limit: int = setting(
         4, type=UINT, low=1, unit="commands", text="Unfinished commands of one client that are worked on at once."

@@ -102,3 +102,18 @@ def test_manual_pages_name_every_option_and_section() -> None:
     page = (ROOT / "docs" / "man" / "roost.conf.5.md").read_text()
     for name in (*LIST_FILTERS, *NAMED_FILTERS, *CONNECTION_FILTERS):
         assert f"`{name}" in page, name
+
+
+def test_every_setting_does_something() -> None:
+    """A key is read by some code outside this package, or hands its value on to settings that inherit it."""
+    code = "\n".join(
+        path.read_text()
+        for folder in ("master", "services", "roost")
+        for path in (ROOT / folder).rglob("*.py")
+        if "roost/settings/schema" not in path.as_posix()
+    )
+    handed_on = {entry.spec.inherit for entry in entries().values()}
+    used = set(re.findall(r"(?:\.|[\"'])([a-z_]+)\b", code))
+    for area in AREAS:
+        for spec in specs_of(area):
+            assert spec.attribute in used or spec.key in handed_on, f"{spec.key} of {area.__name__} is read by nobody"
