@@ -27,6 +27,7 @@ MAX_LINE_OCTETS = 16384  # with the LF; longer lines end the connection
 _ESCAPES = {b"\x00": b"\x010", b"\x01": b"\x011", b"\t": b"\x01t", b"\r": b"\x01r", b"\n": b"\x01n"}
 _UNESCAPES = {b"0": b"\x00", b"1": b"\x01", b"t": b"\t", b"r": b"\r", b"n": b"\n"}
 _unsafe = re.compile(rb"[\x00\x01\t\r\n]")
+_unsafe_line = re.compile(rb"[\x00\x01\r\n]")
 _escape_pair = re.compile(rb"\x01(.?)", re.DOTALL)
 
 
@@ -46,6 +47,13 @@ def unescape(field: bytes) -> bytes:
 
 def encode(*fields: bytes | str) -> bytes:
     """One line with its LF. ``str`` fields go as UTF-8 (lone surrogates as the octets they stand for)."""
+    try:
+        line = "\t".join(fields).encode("utf-8", "surrogateescape")  # type: ignore[arg-type]  # bytes: TypeError
+    except TypeError:
+        pass
+    else:
+        if _unsafe_line.search(line) is None and line.count(b"\t") == len(fields) - 1:
+            return line + b"\n"
     return b"\t".join(escape(field if isinstance(field, bytes) else to_octets(field)) for field in fields) + b"\n"
 
 
