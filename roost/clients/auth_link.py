@@ -171,34 +171,32 @@ class AuthLink:
     # --- the connection ---
 
     async def _keep_connected(self) -> None:
+        """Connect again and again. One lost connection is no news (the service reloads); a failed attempt is."""
         loop = asyncio.get_running_loop()
         pause_secs = BACKOFF_FIRST_SECS
-        down_reason = ""
+        failures = 0
         while True:
             self._lost.clear()
             self._reset()
-            reason = ""
+            reason = "connection closed during the handshake"
             try:
                 await loop.create_unix_connection(lambda: _Wire(self), self.path)
             except OSError as error:
                 reason = error.strerror or str(error)
             else:
-                if await self.wait_ready_or_lost():
-                    if down_reason:
+                if await self._ready_or_lost():
+                    if failures > 0:
                         self._log.info(f"auth: connected to {self.path} again")
-                    down_reason = ""
+                    failures = -1
                     pause_secs = BACKOFF_FIRST_SECS
                     await self._lost.wait()
-                    reason = "connection closed"
-                else:
-                    reason = "connection closed during the handshake"
-            if not down_reason:
-                self._log.warning(f"auth: {self.path}: {reason}; reconnecting")
-            down_reason = reason
+            failures += 1
+            if failures == 1:
+                self._log.warning(f"auth: {self.path}: {reason}; trying again")
             await asyncio.sleep(pause_secs)
             pause_secs = min(pause_secs * 2, BACKOFF_LAST_SECS)
 
-    async def wait_ready_or_lost(self) -> bool:
+    async def _ready_or_lost(self) -> bool:
         """Until the handshake is over (True) or the connection is (False)."""
         ready = asyncio.ensure_future(self._became_ready.wait())
         lost = asyncio.ensure_future(self._lost.wait())

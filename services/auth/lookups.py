@@ -17,11 +17,11 @@ from roost.ipc import auth as wire
 from roost.ipc.lines import LineSplitter
 from roost.net.connection import Connection, ConnectionLost
 from roost.net.inline import run_inline
+from roost.util.wildcard import matches
 from services.auth.fields import visible
 from services.auth.passdbs import Result
 from services.auth.request import Success
 from services.auth.userdbs import Found
-from services.auth.wildcard import matches
 
 if TYPE_CHECKING:
     import asyncio

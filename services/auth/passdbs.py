@@ -18,13 +18,13 @@ from roost.auth.api import Entry, Passdb, Query
 from roost.errors import RoostError
 from roost.settings.schema.auth import PassdbSettings
 from roost.util.secret import Secret
+from roost.util.wildcard import selected
 from services.auth import nets
 from services.auth.fields import OWN, USERDB_PREFIX, merge, renamed
 from services.auth.hashing import Hasher
 from services.auth.journal import Journal
 from services.auth.schemes import BadHash, Scheme, Stored, parse
 from services.auth.templates import FieldTemplates
-from services.auth.wildcard import selected
 
 LOOKUP = "lookup"  # what mechanisms_filter calls a question without a password
 

@@ -8,10 +8,10 @@ import pytest
 
 from roost.errors import ConfigError
 from roost.settings.schema.auth import AuthSettings
+from roost.util.wildcard import matches, selected
 from services.auth.fields import merge, renamed, visible
 from services.auth.nets import refusal
 from services.auth.username import BadName, NameRules, password_allowed
-from services.auth.wildcard import matches, selected
 
 
 def test_names_are_lowered_by_default() -> None:
