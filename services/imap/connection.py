@@ -20,7 +20,7 @@ from roost.imap import replies
 from roost.imap.assembler import Assembler, Complete, LineTooLong, Literal
 from roost.net.connection import Connection, ConnectionLost
 from roost.net.inline import run_inline
-from roost.storage.api import ConnInfo
+from roost.storage.api import ConnInfo, Identity, User
 from services.imap import dispatch, login
 from services.imap.session import Session
 from services.imap.shared import Shared
@@ -47,6 +47,7 @@ class ImapConnection(Connection):
         "assembler",
         "make_context",
         "on_lost",
+        "proved",
         "service",
         "session",
         "session_id",
@@ -63,6 +64,7 @@ class ImapConnection(Connection):
         )
         self.session: Session | None = None
         self.make_context: Callable[[], ssl.SSLContext | None] = _no_tls  # the TLS context for STARTTLS
+        self.proved: tuple[Identity, User] | None = None  # known before the first word: PREAUTH
         self.on_lost: Callable[[ImapConnection], None] | None = None
         self._task: asyncio.Task[None] | None = None  # a command that waits
         self._queued = 0  # lines that came while it did
@@ -90,8 +92,11 @@ class ImapConnection(Connection):
         else:
             self.session.conn = conn
         self.set_deadline(self.shared.imap.imap_first_command_timeout_secs, self._too_slow_to_begin)
+        if self.proved is not None:
+            identity, self.session.user = self.proved
+            login.enter(self.session, identity, identity.username, "PREAUTH")
         if not greeted:
-            login.greet(self.session)
+            login.greet(self.session, preauth=self.proved is not None)
 
     def peer_closed(self) -> None:
         """The client will send no more: what it sent is still answered, unless it idles."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from roost.clients.auth import AuthOk, Challenge
@@ -72,7 +73,8 @@ class MemoryExchange:
 class MemoryAuth:
     """Everybody whose name begins with "u" and whose password is "pw". ``delay``: a future logins wait for."""
 
-    def __init__(self) -> None:
+    def __init__(self, home: Path) -> None:
+        self.home = home
         self.mechanisms: Mapping[str, frozenset[str]] = {
             "PLAIN": frozenset({"plaintext"}),
             "LOGIN": frozenset({"plaintext"}),
@@ -87,7 +89,7 @@ class MemoryAuth:
             raise self.error
         if not user.startswith("u") or password != Secret(b"pw"):
             raise InvalidCredentials("Authentication failed.")
-        return AuthOk(user, Identity(user, f"/nonexistent/{user}"))
+        return AuthOk(user, Identity(user, str(self.home / user)))
 
     def begin(self, mechanism: str, conn: ConnInfo, initial: bytes | None) -> MemoryExchange:
         return MemoryExchange(self, mechanism, conn, initial)
@@ -206,11 +208,12 @@ class MemoryImap:
         tls_ready: bool = False,
         anvil: Any = None,
         mail: MailSettings | None = None,
+        home: Path = Path("/nonexistent"),
     ) -> None:
         self.loop = asyncio.new_event_loop()
         self.sink = ListSink()
         self.log = Log("imap: ", self.sink)
-        self.auth = MemoryAuth()
+        self.auth = MemoryAuth(home)
         self.hub = Hub(None, self.log)
         self.loop.run_until_complete(self.hub.start())
         mail = mail or MailSettings()

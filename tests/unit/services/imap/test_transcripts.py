@@ -1,4 +1,4 @@
-"""Every IMAP transcript, played in memory."""
+"""Every IMAP transcript, played in memory: on the memory store and on SQLite."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from kit.imap_memory import MemoryImap
 from kit.imap_player import play
 from kit.transcript import read, sections
 
+from roost.storage.backends.memory import open_memory
+from roost.storage.backends.sqlite import open_sqlite
+
 FOLDER = Path(__file__).resolve().parents[3] / "transcripts" / "imap"
-PATHS = list(sections(FOLDER))
+STORES = {"memory": open_memory, "sqlite": open_sqlite}
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda p: p.stem)
-def test_in_memory(path: Path) -> None:
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("path", list(sections(FOLDER)), ids=lambda p: p.stem)
+def test_in_memory(path: Path, store: str, tmp_path: Path) -> None:
     transcript = read(path)
-    server = MemoryImap(settings_of(transcript.header.get("settings", "")))
+    server = MemoryImap(settings_of(transcript.header.get("settings", "")), make_backend=STORES[store], home=tmp_path)
     try:
         play(transcript, server)
     finally:
