@@ -64,7 +64,9 @@ class Upload:
         self.size_octets = size
 
     def data(self) -> bytes:
-        """All octets written so far; reads the file when there is one. Raises Unavailable."""
+        """All octets written so far; reads the file when there is one. Raises Unavailable, also after an abort."""
+        if self._closed:
+            raise Unavailable("The message is gone", detail="upload closed before it was stored")
         if self._fd >= 0:
             try:
                 return _read_all(self._fd, self.size_octets)

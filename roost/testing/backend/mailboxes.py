@@ -39,7 +39,7 @@ class MailboxTests(Harness):
     async def test_create(self, scene: Scene) -> None:
         user = await scene.user()
         info = await user.create_mailbox("Work", special_use=["\\Archive"])
-        assert (info.name, info.attributes, info.selectable) == ("Work", {"\\Archive"}, True)
+        assert (info.name, set(info.attributes), info.selectable) == ("Work", {"\\Archive"}, True)
         mailbox = await user.get_mailbox("Work")
         assert (mailbox.name, mailbox.id) == ("Work", info.id)
         assert (await mailbox.info()) == info
