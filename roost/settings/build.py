@@ -124,6 +124,7 @@ class Builder:
         if len(self.frames) > MAX_DEPTH:
             raise self.fatal(one, f"Sections nest too deep (at most {MAX_DEPTH})")
         frame = self.frames[-1]
+        self._used(frame)
         try:
             made = self._frame_for(frame, one)
         except ConfigError as error:
@@ -133,6 +134,11 @@ class Builder:
             self.note(self.fatal(one, str(error), one.key))
             made = self._inner(frame, one, Role.IGNORED)
         self.frames.append(made)
+
+    def _used(self, frame: Frame) -> None:
+        """Something stands inside this section."""
+        if frame.error is not None and frame.error not in self.errors:
+            self.note(frame.error)
 
     def _frame_for(self, frame: Frame, one: Statement) -> Frame:
         key, name = one.key, one.value
@@ -153,7 +159,7 @@ class Builder:
             return self._inner(frame, one, Role.FILTER, path=(*frame.path, (key, "")))
         spec, _ = self._spec(frame, one)
         if spec is None:
-            raise unknown.section_error(one, frame.path)
+            return Frame(Role.IGNORED, file=one.file, line=one.line, error=unknown.foreign_section(one))
         if spec.type not in LISTS:
             raise self.fatal(one, f"Setting {key} cannot be used as a section (write {key} = value)", key)
         if name:
@@ -242,6 +248,7 @@ class Builder:
 
     def _assign(self, one: Statement) -> None:
         frame = self.frames[-1]
+        self._used(frame)
         if frame.role is Role.IGNORED:
             return
         try:

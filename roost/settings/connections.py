@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ORDER = ("local", "local_name", "remote", "protocol")
 """Outermost first: how the blocks must be nested."""
 
-PROTOCOLS = frozenset({"doveadm", "imap", "lda", "lmtp", "pop3", "sieve", "submission"})
+PROTOCOLS = frozenset({"doveadm", "imap", "indexer-worker", "lda", "lmtp", "pop3", "sieve", "submission"})
 """What ``protocol`` blocks may name: also those that only Dovecot speaks, whose blocks then never match."""
 
 

@@ -18,7 +18,8 @@ from roost.settings.tree import Assignment, Op, Path, Scope, Tree
 
 MAX_OUTPUT = 1 << 20
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_BARE = re.compile(r"\$[a-z][a-z0-9_]*\Z")
+BARE = re.compile(r"\$[a-z][a-z0-9_]*\Z")
+"""A word like ``$name``: what a variable looked like in Dovecot 2.3."""
 
 
 def expand_all(tree: Tree, environ: Mapping[str, str], warnings: list[str]) -> None:
@@ -62,7 +63,7 @@ class _Expander:
                 token = self.environ.get(name, "")
             elif not token and made:
                 continue
-            elif _BARE.match(token):
+            elif BARE.match(token):
                 self.warnings.append(
                     f"{one.file} line {one.line}: {one.key}: {token} is not a variable (write $SET:{token[1:]}); "
                     "taken literally"

@@ -15,7 +15,7 @@ from roost.settings import overrides as override_language
 from roost.settings import registry, services, variables
 from roost.settings.build import Builder
 from roost.settings.config import Config
-from roost.settings.dollar import expand_all
+from roost.settings.dollar import BARE, expand_all
 from roost.settings.fields import STRLIST, TEMPLATE
 from roost.settings.files import Files
 from roost.settings.readers import dovecot
@@ -68,7 +68,9 @@ def _check_values(builder: Builder, tree: Tree) -> None:
             if spec.type in (TEMPLATE, STRLIST):
                 _check_template(builder, one)
         except ValueError as error:
-            builder.note(ConfigError(str(error), file=one.file, line=one.line, key=one.key))
+            bare = [word for word in one.text.split() if BARE.match(word)] if not one.quoted else []
+            hint = f"; {bare[0]} is not a variable: write $SET:{bare[0][1:]}" if bare else ""
+            builder.note(ConfigError(str(error) + hint, file=one.file, line=one.line, key=one.key))
         except ConfigError as error:
             builder.note(ConfigError(error.why, file=one.file, line=one.line, key=one.key))
 

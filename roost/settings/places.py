@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
+from roost.errors import ConfigError
 from roost.settings import registry
 from roost.settings.connections import ALWAYS, Conditions
 from roost.settings.fields import Spec
@@ -37,6 +38,8 @@ class Frame:
     line: int = 0
     label: str = ""
     spec: Spec | None = None
+    error: ConfigError | None = None
+    """What is wrong with the section as soon as it holds anything: one of Dovecot's that Roost has not."""
 
     @property
     def by_connection(self) -> bool:

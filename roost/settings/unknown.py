@@ -7,8 +7,7 @@ from roost.settings import registry
 from roost.settings.known import DOVECOT_KEYS, DOVECOT_SECTIONS, INSTEAD
 from roost.settings.readers.statements import Statement
 from roost.settings.schema import LIST_FILTERS
-
-Path = tuple[tuple[str, str], ...]
+from roost.settings.tree import Path
 
 
 def setting_error(one: Statement, path: Path) -> ConfigError:
@@ -28,14 +27,14 @@ def setting_error(one: Statement, path: Path) -> ConfigError:
     return ConfigError(why, file=one.file, line=one.line, key=typed)
 
 
-def section_error(one: Statement, path: Path) -> ConfigError:
-    """For ``name … {`` with a name that no schema has."""
+def foreign_section(one: Statement) -> ConfigError:
+    """For a section that only Dovecot has, if it holds anything. Raises ConfigError if nobody has it."""
     name = one.key
     if name in DOVECOT_SECTIONS or name in INSTEAD or name in DOVECOT_KEYS:
         return ConfigError(_foreign("section", name), file=one.file, line=one.line, key=name)
-    near = registry.similar_section(name) or registry.similar_setting(name, [f"{part}_" for part, _ in path])
+    near = registry.similar_section(name)
     remedy = f" (Did you mean {near}?)" if near else f" (there are: {', '.join(sorted(LIST_FILTERS))} …)"
-    return ConfigError(f"Unknown section name: {name}{remedy}", file=one.file, line=one.line, key=name)
+    raise ConfigError(f"Unknown section name: {name}{remedy}", file=one.file, line=one.line, key=name)
 
 
 def _foreign(what: str, name: str) -> str:

@@ -82,6 +82,10 @@ def test_dovecot_login_service_is_the_imap_service(tmp_path: Path) -> None:
     assert "process_min_avail of service imap-login has no effect" in config.warnings[0]
 
 
+def test_empty_sections_of_dovecot_mean_nothing(tmp_path: Path) -> None:
+    assert loaded(tmp_path, "plugin {\n  #quota = x\n}\ndict {\n}\n").non_defaults() == []
+
+
 def test_settings_that_change_nothing_are_ignored_with_a_warning(tmp_path: Path) -> None:
     config = loaded(tmp_path, "first_valid_uid = 1000\n")
     assert "first_valid_uid has no effect in Roost" in config.warnings[0]
@@ -163,6 +167,8 @@ def test_services_of_dovecot_are_passed_over_with_a_warning(tmp_path: Path) -> N
         ("unix_listener x {\n}", 1, "allowed only under service NAME { .. }"),
         ("service imap {\n  unix_listener x {\n    process_limit = 3\n  }\n}", 3, "no meaning inside unix_listener x"),
         ("namespace inbox {\n  mail_path = /x\n}", 2, "no meaning inside namespace inbox"),
+        ("protocols = $protocols lmtp", 1, "$protocols is not a variable: write $SET:protocols"),
+        ("plugin {\n  quota = x\n  b = c\n}", 1, "write those that Roost has at top level"),
         ("protocols = imap pop3", 1, "Invalid value: pop3 (use any of: imap, lmtp)"),
         ("ssl = maybe", 1, "Invalid value: maybe (use one of: yes, no, required)"),
         ("shutdown_clients = true", 1, "Invalid boolean value: true (use yes or no)"),
