@@ -2,7 +2,8 @@
 
 The inner store's methods are ``async`` by form but never wait: each runs from its start to its end on a thread. One
 user's calls run one after another in the order they were made (a *lane*), different users' side by side on a bounded
-number of threads. ``list_messages`` takes one hop a batch, so a slow client keeps no thread. ``publish`` is called on a thread.
+number of threads. ``list_messages`` takes one hop a batch, so a slow client keeps no thread.
+``publish`` is called on a thread.
 
 A call that is cancelled before its turn never runs; one cancelled later runs to its end and nobody hears of it.
 """
