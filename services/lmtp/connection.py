@@ -33,6 +33,10 @@ class Keeper(Protocol):
 
     def left(self, connection: LmtpConnection) -> None: ...
 
+    def doing(self, connection: LmtpConnection, username: str, state: str) -> None:
+        """For the process title."""
+        ...
+
     def adopt(self, task: asyncio.Task[None]) -> None: ...
 
 
@@ -236,6 +240,8 @@ class LmtpConnection(Connection):
         else:
             if then is Then.DATA:
                 self._content = DataReader()
+                if session.transaction is not None:
+                    self._keeper.doing(self, session.transaction.recipients[0].identity.username, "DATA")
             else:
                 self._content = self._chunks(session, answer)
             self._take(self._lines.take())
@@ -286,6 +292,7 @@ class LmtpConnection(Connection):
             transaction.spool.write(content.finish())
         await deliver_all(session, transaction, self._deliver_reply)
         await session.reset()
+        self._keeper.doing(self, "", "READY")
         if session.draining:
             self._goodbye()
 

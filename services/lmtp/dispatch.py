@@ -48,7 +48,7 @@ def failed(session: Session, error: Exception) -> Answer:
             shared.log.info(f"Too many errors, last: {error}")
             return Answer(error_wire(error) + REPLIES["TOO_MANY_ERRORS"].wire, Then.CLOSE)
     elif isinstance(error, Unavailable | Corrupt):
-        shared.log.error(f"<{session.id}>: {error}")
+        shared.complain(session.id, str(error))
     elif not isinstance(error, RoostError):
         shared.log.exception(f"<{session.id}>: internal error", exc=error)
     return Answer(error_wire(error, verbose=shared.settings.lmtp_verbose_replies))

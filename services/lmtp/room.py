@@ -64,6 +64,10 @@ class LmtpRoom:
         if not self._open and self._empty is not None and not self._empty.done():
             self._empty.set_result(None)
 
+    def doing(self, connection: LmtpConnection, username: str, state: str) -> None:
+        if len(self._open) == 1:
+            self._worker.title(" ".join(filter(None, (username, connection.peer.remote_ip, state))))
+
     def adopt(self, task: asyncio.Task[None]) -> None:
         self._worker.adopt(task)
 
@@ -72,7 +76,7 @@ class LmtpRoom:
         count = len(self._open)
         if count == 1:
             (connection,) = self._open
-            self._worker.title(connection.peer.remote_ip or "1 connection")
+            self.doing(connection, "", "LHLO")
         else:
             self._worker.title(f"{count} connections" if count else "idling")
 

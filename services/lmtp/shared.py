@@ -12,6 +12,9 @@ from roost.settings.schema.lmtp import LmtpSettings
 from roost.smtp import trace
 from roost.storage.api import Backend, ConnInfo, Identity
 
+COMPLAINT_SECS = 10.0
+MAX_COMPLAINTS = 1000
+
 
 class UserLookup(Protocol):
     """The one method of ``roost.clients.auth.AuthClient`` this room uses."""
@@ -50,6 +53,7 @@ class Shared:
     in_thread: Callable[[Callable[[], None]], Awaitable[None]] = run_here
     deliveries: dict[str, int] = field(default_factory=dict)  # open recipients by user (lmtp_user_concurrency_limit)
     _date: tuple[int, str] = (-1, "")
+    _complaints: dict[str, float] = field(default_factory=dict)  # text → when it may be repeated
 
     def date(self) -> str:
         """Now, in the form of header fields; formed at most once a second."""
@@ -57,6 +61,16 @@ class Shared:
         if self._date[0] != secs:
             self._date = (secs, trace.date_time(secs))
         return self._date[1]
+
+    def complain(self, session_id: str, text: str) -> None:
+        """Log an error; the same text at most once in COMPLAINT_SECS, whichever client meets it."""
+        now = self.now()
+        if now < self._complaints.get(text, 0.0):
+            return
+        if len(self._complaints) >= MAX_COMPLAINTS:
+            self._complaints.clear()
+        self._complaints[text] = now + COMPLAINT_SECS
+        self.log.error(f"<{session_id}>: {text}")
 
     def enter(self, username: str) -> bool:
         """Count one more recipient that is ``username``; False above lmtp_user_concurrency_limit (then not counted)."""

@@ -11,13 +11,14 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
-from roost.errors import AuthTemporaryFailure
+from roost.errors import AuthTemporaryFailure, Unavailable
 from roost.events.log import Log, Sink
 from roost.settings.schema.lmtp import LmtpSettings
 from roost.storage.api import AppendResult, BackendContext, ConnInfo, FetchRequest, Identity, Items, NewMessage
 from roost.storage.backends.memory import MemoryBackend
 from roost.storage.simple.backend import SimpleUser
 from roost.storage.simple.mailbox import SimpleMailbox
+from roost.storage.upload import Upload
 from roost.util.ranges import Ranges
 from services.lmtp.connection import LmtpConnection
 from services.lmtp.shared import Shared
@@ -53,6 +54,15 @@ class _Mailbox(SimpleMailbox):
         return result
 
 
+class _Upload(Upload):
+    fails_after = -1
+
+    def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        if 0 <= self.fails_after < self.size_octets + len(chunk):
+            raise Unavailable("Cannot store the message now", detail="/home/x: No space left on device")
+        super().write(chunk)
+
+
 class _User(SimpleUser):
     lmtp: MemoryLmtp
 
@@ -61,6 +71,11 @@ class _User(SimpleUser):
         mailbox = _Mailbox(self, found.box)
         mailbox.lmtp = self.lmtp
         return mailbox
+
+    def new_upload(self, size_octets: int) -> Upload:
+        upload = _Upload(size_octets, limit_octets=self.append_limit)
+        upload.fails_after = self.lmtp.upload_faults.get(self.username, -1)
+        return upload
 
     async def logout(self) -> None:
         self.lmtp.open_users -= 1
@@ -194,6 +209,8 @@ class MemoryLmtp:
         self.saved: list[str] = []  # user names, in the order of their commits
         self.saving: list[str] = []  # … whose delivery has reached the store
         self.open_users = 0
+        self.titles: list[str] = []
+        self.upload_faults: dict[str, int] = {}  # user → octets after which the disk refuses more
         self.connections: set[LmtpConnection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         ids = iter(range(1, 100_000))
@@ -229,6 +246,9 @@ class MemoryLmtp:
 
     def left(self, connection: LmtpConnection) -> None:
         self.connections.discard(connection)
+
+    def doing(self, connection: LmtpConnection, username: str, state: str) -> None:
+        self.titles.append(f"{username} {connection.peer.remote_ip} {state}")
 
     def adopt(self, task: asyncio.Task[None]) -> None:
         self.tasks.add(task)

@@ -216,6 +216,22 @@ def test_auth_is_down(lmtp: MemoryLmtp) -> None:
     assert client.send(b"RCPT TO:<u1@example.org>\r\n") == b"250 2.1.5 OK\r\n"
 
 
+def test_the_same_trouble_is_logged_once(lmtp: MemoryLmtp) -> None:
+    lmtp.auth_down = True
+    for _ in range(50):
+        lmtp.client().begin(U1, U2)
+    assert len(lmtp.sink.texts("E")) == 1
+
+
+def test_title(lmtp: MemoryLmtp) -> None:
+    client = lmtp.client(("192.0.2.7", 1234))
+    client.begin(U1)
+    client.send(b"DATA\r\n")
+    assert lmtp.titles == ["u1@example.org 192.0.2.7 DATA"]
+    client.send(b".\r\n")
+    assert lmtp.titles[1:] == [" 192.0.2.7 READY"]
+
+
 def test_lookup_says_who_asks(lmtp: MemoryLmtp) -> None:
     client = lmtp.client(("192.0.2.7", 1234))
     client.begin(U1)

@@ -177,6 +177,23 @@ def test_store_does_not_open_for_one_of_two(lmtp: MemoryLmtp) -> None:
     assert answer[2] == b"250 2.0.0 <u2@example.org> S1 Saved"
 
 
+@pytest.mark.parametrize("recipients", [(U1,), (U1, U2)])
+@pytest.mark.parametrize("fails_after", [0, 450, 5000])
+def test_disk_is_full(lmtp: MemoryLmtp, recipients: tuple[str, ...], fails_after: int) -> None:
+    """The message is read to its end, every recipient told to come back; the connection goes on."""
+    lmtp.upload_faults[U1] = fails_after
+    client = lmtp.client()
+    client.begin(*recipients)
+    client.send(b"DATA\r\n")
+    client.feed(b"x" * 998 + b"\r\n")
+    client.feed((b"x" * 998 + b"\r\n") * 20)
+    answer = client.send(b".\r\nNOOP\r\n").split(b"\r\n")
+    for line, recipient in zip(answer, recipients, strict=False):
+        assert line.startswith(b"451 4.3.0 <" + recipient.encode())
+    assert answer[len(recipients)] == b"250 2.0.0 OK"
+    assert lmtp.messages(U1) == lmtp.messages(U2) == []
+
+
 class TestSize:
     def test_announced(self, make: type[MemoryLmtp]) -> None:
         client = make(max_message_octets=5000).client()
