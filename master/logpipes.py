@@ -19,7 +19,7 @@ from roost.settings.schema import LoggingSettings
 READ_OCTETS = 1 << 16
 DRAIN_READS = 16
 """A pipe holds 64 KiB unless somebody enlarged it; a grandchild may still be writing."""
-LINES_PER_SEC = 2000
+LINES_PER_SEC = 20_000
 TAIL_LINES = 200
 ERRORS_KEPT = 1000
 _KEPT_LEVELS = frozenset("WEFP")

@@ -18,11 +18,12 @@ Callback = Callable[[], None]
 class Timer:
     """A callback in the future; ``cancel`` forgets it."""
 
-    __slots__ = ("callback", "deadline")
+    __slots__ = ("callback", "deadline", "quiet")
 
     def __init__(self, deadline: float, callback: Callback) -> None:
         self.deadline = deadline
         self.callback: Callback | None = callback
+        self.quiet = False
 
     def cancel(self) -> None:
         self.callback = None
@@ -73,8 +74,11 @@ class Loop:
         heapq.heappush(self._timers, (deadline, next(self._numbers), timer))
         return timer
 
-    def after(self, secs: float, callback: Callback) -> Timer:
-        return self.at(self.now() + secs, callback)
+    def after(self, secs: float, callback: Callback, *, quiet: bool = False) -> Timer:
+        """``quiet`` as in ``on_readable``."""
+        timer = self.at(self.now() + secs, callback)
+        timer.quiet = quiet
+        return timer
 
     def stop(self) -> None:
         self._stopping = True
@@ -92,12 +96,13 @@ class Loop:
         wait = longest_secs if due is None else min(max(due - now, 0.0), longest_secs)
         ready = self._selector.select(wait)
         self.late_secs = max(self.now() - now - wait, 0.0)
-        quiet = bool(ready) and all(key.fd in self._quiet_fds for key, _ in ready)
+        quiet = all(key.fd in self._quiet_fds for key, _ in ready)
         for key, _ in ready:
             # A callback of this turn may have closed a descriptor that was also ready.
             if self._selector.get_map().get(key.fd) is key:
                 self._call(key.data)
-        if self._run_timers() or not quiet:
+        ran, loud = self._run_timers()
+        if loud or not quiet or not (ready or ran):
             self._call(self.after_turn)
 
     def close(self) -> None:
@@ -108,17 +113,17 @@ class Loop:
             heapq.heappop(self._timers)
         return self._timers[0][0] if self._timers else None
 
-    def _run_timers(self) -> bool:
-        """True when there was one."""
-        ran = False
+    def _run_timers(self) -> tuple[bool, bool]:
+        """(there was one, there was one that is not quiet)."""
+        ran = loud = False
         now = self.now()
         while self._timers and self._timers[0][0] <= now:
             _, _, timer = heapq.heappop(self._timers)
             callback, timer.callback = timer.callback, None
             if callback is not None:
-                ran = True
+                ran, loud = True, loud or not timer.quiet
                 self._call(callback)
-        return ran
+        return ran, loud
 
     def _call(self, callback: Callback) -> None:
         try:

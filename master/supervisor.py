@@ -30,6 +30,7 @@ from roost.proc.contract import ChildContext
 SHED_PER_TURN = 200
 LAST_REPORT_READS = 50
 GENERATION_MASK = 0xFFFFFFFF
+LOG_REST_SECS = 0.01
 
 SENDS = {Action.SEND_QUIT: signal.SIGQUIT, Action.SEND_TERM: signal.SIGTERM, Action.SEND_KILL: signal.SIGKILL}
 
@@ -141,7 +142,7 @@ class Supervisor:
         log = LogPipe(birth.log_fd, service.name, birth.pid, self.journal, self.loop.now)
         service.processes[birth.pid] = Process(birth.pid, self._births, slot, self.loop.now(), log)
         service.process_total += 1
-        self.loop.on_readable(log.fd, lambda: self._on_log(log), quiet=True)
+        self._watch_log(log)
         return True
 
     def _listen(self, service: Service, wanted: bool) -> None:
@@ -173,9 +174,17 @@ class Supervisor:
     def _on_knock(self, service: Service) -> None:
         service.knocking = True
 
+    def _watch_log(self, log: LogPipe) -> None:
+        self.loop.on_readable(log.fd, lambda: self._on_log(log), quiet=True)
+
     def _on_log(self, log: LogPipe) -> None:
-        if not log.read():
-            self.loop.forget(log.fd)
+        """Read, then let the pipe rest: a busy service writes a thousand lines a second, and a wake-up for each would
+        cost as much as the work they tell of."""
+        more = log.read()
+        self.loop.forget(log.fd)
+        if more:
+            self.loop.after(LOG_REST_SECS, lambda: self._watch_log(log), quiet=True)
+        else:
             os.close(log.fd)
 
     def _on_reports(self, service: Service) -> bool:
