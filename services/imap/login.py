@@ -63,8 +63,8 @@ async def begin(session: Session, proved: AuthOk, mechanism: str) -> bytes:
     username = identity.username or proved.user
     if shared.anvil is not None:
         allowed = shared.mail.mail_max_userip_connections
+        session.registered = True  # before the wait: who vanishes meanwhile is taken off again
         count = await shared.anvil.connect(session.conn.session_id, username, "imap", conn.remote_ip)
-        session.registered = True
         if allowed and count > allowed:
             leave_anvil(session)
             session.log.info(
