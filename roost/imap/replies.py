@@ -15,7 +15,6 @@ from roost.imap import mailbox_name
 _PLAIN = re.compile(rb'[^\x00-\x08\x0a-\x1f"\\\x7f-\xff]*')
 _QUOTABLE = re.compile(rb"[^\x00\r\n\x80-\xff]*")
 _QUOTABLE_UTF8 = re.compile(rb"[^\x00\r\n]*")
-_TO_ESCAPE = re.compile(rb'(["\\])')
 _ATOM = re.compile(rb"""[!#$&'+-\[^-z|}~\]]++""")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
@@ -29,7 +28,7 @@ def string(value: bytes, utf8: bool = False) -> bytes:
     if _PLAIN.fullmatch(value):
         return b'"%s"' % value
     if (_QUOTABLE_UTF8 if utf8 else _QUOTABLE).fullmatch(value):
-        return b'"%s"' % _TO_ESCAPE.sub(rb"\\\1", value)
+        return b'"%s"' % value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
     return b"{%d}\r\n%s" % (len(value), value)
 
 

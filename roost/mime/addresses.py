@@ -15,6 +15,8 @@ import re
 from itertools import pairwise
 from typing import Final, TypeAlias
 
+from roost.mime.header import unescape, unfold
+
 Address: TypeAlias = tuple[bytes | None, bytes | None, bytes | None, bytes | None]
 
 MAX_ADDRESSES: Final = 10_000
@@ -35,9 +37,8 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _QUOTED, _COMMENT, _SPECIAL, _ATOM = 1, 2, 3, 4
+_LINE_ENDS = b"\r\n\x00"
 _IN_COMMENT = re.compile(rb"[()\\]")
-_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
-_FOLD = re.compile(rb"[\r\n\x00]+")
 
 
 class Budget:
@@ -116,8 +117,7 @@ class _General:
             if kind == _ATOM:
                 self._word(match[_ATOM])
             elif kind == _QUOTED:
-                text = _FOLD.sub(b"", match[_QUOTED])
-                self._word(_ESCAPED.sub(rb"\1", text) if b"\\" in text else text)
+                self._word(unescape(match[_QUOTED].translate(None, _LINE_ENDS)))
             elif kind == _SPECIAL:
                 self._special(match[_SPECIAL])
             elif kind == _COMMENT:
@@ -187,9 +187,8 @@ class _General:
                 self.pos += 1
         else:
             self.pos = len(value)
-        text = _FOLD.sub(b"", value[start:stop]).strip()
-        if text and self.comment is None:
-            self.comment = _ESCAPED.sub(rb"\1", text) if b"\\" in text else text
+        if self.comment is None:
+            self.comment = unescape(unfold(value[start:stop])) or None
 
     def _finish(self) -> None:
         """The end of one address, if there was any."""

@@ -16,7 +16,6 @@ from typing import Final
 # One step over a header block: a whole field with its name and value, or (names empty) a line that is none.
 _FIELD = re.compile(rb"(?:([!-9;-~]++)[ \t]*+:[ \t]*+([^\n]*+(?:\n[ \t][^\n]*+)*+)|[^\n]++)\n?|\n")
 _RAW_FIELD = re.compile(rb"((?:([!-9;-~]++)[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+|[^\n]++)\n?|\n)")
-_FOLD = re.compile(rb"\r*\n|\r|\x00")
 
 MAX_HEADER_OCTETS: Final = 1024 * 1024
 MAX_FIELDS: Final = 10_000
@@ -60,8 +59,12 @@ def _steps(
 
 def unfold(raw_value: bytes) -> bytes:
     """A raw value on one line, without the white space around it. NULs go too: no IMAP string can carry them."""
-    value = raw_value.strip(b" \t\r\n\x00")
-    return _FOLD.sub(b"", value) if _FOLD.search(value) else value
+    return raw_value.strip(b" \t\r\n\x00").translate(None, b"\r\n\x00")
+
+
+def unescape(text: bytes) -> bytes:
+    """The content of a quoted string or comment without its backslashes; ``text`` holds no NUL (``unfold``)."""
+    return text.replace(b"\\\\", b"\x00").replace(b"\\", b"").replace(b"\x00", b"\\") if b"\\" in text else text
 
 
 def find(data: bytes, name: bytes, start: int = 0, stop: int | None = None) -> bytes | None:
@@ -94,14 +97,19 @@ def header_stop(data: bytes, start: int = 0, stop: int | None = None) -> int:
     return header_ends(data, start, len(data) if stop is None else stop)[0]
 
 
-def header_ends(data: bytes, start: int, stop: int) -> tuple[int, int]:
-    """``(end of the fields, start of the body)``: before and after the empty line, both ``stop`` when there is none."""
+def header_ends(data: bytes, start: int, stop: int, crlf: int | None = None) -> tuple[int, int]:
+    """``(end of the fields, start of the body)``: before and after the empty line, both ``stop`` when there is none.
+
+    ``crlf`` is where LF CR LF comes next from ``start`` on, if the caller knows (``len(data)`` or more: nowhere).
+    """
     if data.startswith(b"\r\n", start, stop):
         return start, start + 2
     if data.startswith(b"\n", start, stop):
         return start, start + 1
-    crlf = data.find(b"\n\r\n", start, stop)
-    bare = data.find(b"\n\n", start, stop if crlf < 0 else crlf)
+    if crlf is None:
+        crlf = data.find(b"\n\r\n", start, stop)
+    found = 0 <= crlf <= stop - 3
+    bare = data.find(b"\n\n", start, crlf if found else stop)
     if bare >= 0:
         return bare + 1, bare + 2
-    return (crlf + 1, crlf + 3) if crlf >= 0 else (stop, stop)
+    return (crlf + 1, crlf + 3) if found else (stop, stop)

@@ -10,18 +10,18 @@ import re
 from itertools import islice
 from typing import Final
 
-from roost.mime.header import unfold
+from roost.mime.header import unescape, unfold
 
 _TOKEN = rb"[^\x00-\x20\x7f-\xff()<>@,;:\\\"/\[\]?=]"
 _TYPE = re.compile(rb"\s*+(" + _TOKEN + rb"++)\s*+/\s*+(" + _TOKEN + rb"++)\s*+")
 _WORD = re.compile(rb"\s*+(" + _TOKEN + rb"++)")
 # An unclosed quoted string runs to the end, so that no octet is looked at again and again.
 _PARAMETER = re.compile(rb';\s*+([^\s=;"()]++)\s*+=\s*+(?:"((?:[^"\\]++|\\.)*+)(?:"|\\?\Z)|([^\s;"()]*+))', re.DOTALL)
-_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
-_COMMENT_OR_QUOTED = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|\((?:[^()\\]++|\\.)*+\)', re.DOTALL)
+_TO_COMMENT = re.compile(rb'[^("]*+(?:"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)[^("]*+)*+', re.DOTALL)
+_IN_COMMENT = re.compile(rb"[()\\]")
 
 MAX_PARAMETERS: Final = 200
-MAX_COMMENTS: Final = 100
+_MAX_COMMENT_SIGNS = 1000
 _MANY_OCTETS = 16 * 1024
 
 Parameters = tuple[tuple[bytes, bytes], ...]
@@ -67,10 +67,7 @@ def parameters(value: bytes, start: int = 0) -> Parameters:
     else:
         found = [(each[1], each[2], each[3]) for each in islice(_PARAMETER.finditer(value, start), MAX_PARAMETERS)]
     return tuple(
-        [
-            (name, (_ESCAPED.sub(rb"\1", quoted) if b"\\" in quoted else quoted) if quoted else plain or b"")
-            for name, quoted, plain in found[:MAX_PARAMETERS]
-        ]
+        [(name, unescape(quoted) if quoted else plain or b"") for name, quoted, plain in found[:MAX_PARAMETERS]]
     )
 
 
@@ -83,6 +80,28 @@ def get(parameters: Parameters, name: bytes) -> bytes | None:
 
 
 def _without_comments(value: bytes) -> bytes:
+    """``value`` with each comment, nested ones included, made a space. An unclosed one, or too many, end the value."""
     if b"(" not in value:
         return value
-    return _COMMENT_OR_QUOTED.sub(lambda found: found[0] if found[0][:1] == b'"' else b" ", value, count=MAX_COMMENTS)
+    kept = []
+    depth = pos = 0
+    for _ in range(_MAX_COMMENT_SIGNS):
+        if not depth:
+            text = _TO_COMMENT.match(value, pos)
+            if text is None or text.end() == len(value):
+                kept.append(value[pos:])
+                break
+            kept.append(text[0])
+            pos = text.end() + 1
+            depth = 1
+        sign = _IN_COMMENT.search(value, pos)
+        if sign is None:
+            break
+        pos = sign.end()
+        if sign[0] == b"(":
+            depth += 1
+        elif sign[0] == b")":
+            depth -= 1
+        else:
+            pos += 1
+    return b" ".join(kept)

@@ -106,9 +106,10 @@ def _read_header(
     max_octets: int,
     max_fields: int,
     default: tuple[bytes, bytes, Parameters],
+    crlf: int | None = None,
 ) -> None:
     """Set ``body``, ``fields`` and the type of ``part``; its header ends at ``stop`` at the latest."""
-    fields_stop, part.body = header_ends(data, part.start, stop)
+    fields_stop, part.body = header_ends(data, part.start, stop, crlf)
     if fields_stop - part.start > max_octets:
         fields_stop = part.start + max_octets
     part.fields = first_fields(data, part.start, fields_stop, max_fields)
@@ -147,6 +148,7 @@ class _Walk:
         self.header_octets_left = limits.max_header_octets
         self.fields_left = limits.max_fields
         self.work_left = _BASE_WORK + _WORK_PER_OCTET * len(data)
+        self.crlf = -1  # where LF CR LF comes next
         self.lines = 0  # line ends before lines_at
         self.lines_at = 0
 
@@ -200,11 +202,12 @@ class _Walk:
         self.pos = max(start - 1, 0)
         level = self._next_delimiter()
         stop = len(data) if level is None else self.stack[level].next + 1
+        if self.crlf < part.start:  # kept, so that parts without an empty line do not search the same octets again
+            found = data.find(b"\n\r\n", part.start)
+            self.crlf = found if found >= 0 else len(data)
         default = _RFC822 if parent.type == b"multipart" and parent.subtype == b"digest" else _TEXT_PLAIN
-        _read_header(data, part, stop, max(self.header_octets_left, 0), max(self.fields_left, 0), default)
+        _read_header(data, part, stop, max(self.header_octets_left, 0), max(self.fields_left, 0), default, self.crlf)
         self._count_header(part)
-        # A header ended by a bare LF was searched for CRLF first, up to ``stop``.
-        self.work_left -= (stop if data[part.body - 2 : part.body] == b"\n\n" else part.body) - part.start
         return part
 
     def _count_header(self, part: Part) -> None:
