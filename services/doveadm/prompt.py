@@ -33,10 +33,10 @@ def _read(prompt: str, err: TextIO) -> bytes:
     before = termios.tcgetattr(0)
     silent = termios.tcgetattr(0)
     silent[3] &= ~termios.ECHO
-    err.write(prompt)
-    err.flush()
     try:
-        termios.tcsetattr(0, termios.TCSAFLUSH, silent)
+        termios.tcsetattr(0, termios.TCSAFLUSH, silent)  # before the prompt: what is typed after it counts
+        err.write(prompt)
+        err.flush()
         line = os.read(0, MAX_OCTETS)
     finally:
         termios.tcsetattr(0, termios.TCSAFLUSH, before)
