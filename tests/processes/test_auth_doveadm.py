@@ -1,0 +1,117 @@
+"""doveadm, and Dovecot's own doveadm, against the real auth room."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from kit.auth_room import USERS, AuthRoomProcess
+
+EXTRA = "hidden:{PLAIN}pw::::::allow_nets=192.0.2.0/24 nologin reason=Moved\nmaster:{PLAIN}mpw::::::\nbare:{PLAIN}pw\n"
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuthRoomProcess]:
+    with AuthRoomProcess(tmp_path_factory.mktemp("auth"), users=USERS + EXTRA) as process:
+        yield process
+
+
+def doveadm(room: AuthRoomProcess, *argv: str, stdin: str = "") -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-I", "-m", "services.doveadm.cli", "-c", str(room.configuration), *argv],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_auth_test(room: AuthRoomProcess) -> None:
+    good = "passdb: U1 auth succeeded\nextra fields:\n  user=u1\n  original_user=U1\n"
+    assert doveadm(room, "auth", "test", "U1", "pw") == (0, good, "")
+    assert doveadm(room, "auth", "test", "-A", "login", "U1", stdin="pw\n") == (0, good, "")
+    bad = "passdb: u1 auth failed\nextra fields:\n  user=u1\n"
+    assert doveadm(room, "auth test", "u1", stdin="no\n") == (77, bad, "")
+    assert doveadm(room, "auth", "test", "nobody", "pw")[0] == 77
+
+
+def test_auth_test_says_more_of_the_client(room: AuthRoomProcess) -> None:
+    assert doveadm(room, "auth", "test", "hidden", "pw")[0] == 77
+    status, out, _ = doveadm(room, "auth", "test", "-x", "rip=192.0.2.9", "-x", "service=imap", "hidden", "pw")
+    assert status == 0 and out.endswith("  user=hidden\n  nologin=yes\n  reason=Moved\n")
+    for info in ("rip=nonsense", "lport=99999"):
+        assert doveadm(room, "auth", "test", "-x", info, "u1", "pw")[0] == 64
+
+
+def test_auth_test_refusals(room: AuthRoomProcess) -> None:
+    assert doveadm(room, "auth", "test", "-M", "master", "u1", "mpw")[0] == 77, "no master passdbs yet"
+    status, _, err = doveadm(room, "auth", "test", "-A", "NOSUCH", "u1", "pw")
+    assert status == 65 and "there are: PLAIN LOGIN" in err
+    assert doveadm(room, "auth", "test", "-a", "/nonexistent", "u1", "pw")[0] == 75
+    assert doveadm(room, "auth", "test", "-a", room.path("auth-userdb"), "u1", "pw")[0] == 75
+    assert doveadm(room, "auth", "test", "u" * 20000, "pw")[0] == 65
+
+
+def test_user(room: AuthRoomProcess) -> None:
+    home = f"{room.folder}/mail"
+    assert doveadm(room, "user", "U1") == (0, f"field\tvalue\nuid\t1001\ngid\t100\nhome\t{home}/u1\n", "")
+    assert doveadm(room, "user", "-f", "home", "u2", "u3") == (0, f"{home}/u2\n\n{home}/u3\n", "")
+    assert doveadm(room, "user", "-f", "nosuch", "u2") == (0, "", "")
+    assert doveadm(room, "user", "-e", "%{user | upper} %{uid} %{home}", "u2") == (0, f"U2 1002 {home}/u2\n", "")
+    status, out, _ = doveadm(room, "user", "-u", "u1")
+    assert (
+        status == 0
+        and out == f"userdb: u1\n  user      : u1\n  uid       : 1001\n  gid       : 100\n  home      : {home}/u1\n"
+    )
+    assert doveadm(room, "-f", "json", "user", "u1")[1] == f'{{"u1":{{"uid":"1001","gid":"100","home":"{home}/u1"}}}}'
+
+
+def test_unknown_users(room: AuthRoomProcess) -> None:
+    status, out, err = doveadm(room, "user", "nosuch")
+    assert (status, out, err) == (67, "field\tvalue\n\n", "Error: userdb lookup: user nosuch doesn't exist\n")
+    status, out, _ = doveadm(room, "-f", "json", "user", "nosuch")
+    assert status == 67 and out == '{"nosuch":{"error":"userdb lookup: user nosuch doesn\'t exist"}}'
+    assert doveadm(room, "auth", "lookup", "nosuch")[0] == 67
+
+
+def test_lists_of_users(room: AuthRoomProcess) -> None:
+    status, out, _ = doveadm(room, "user", "*")
+    assert status == 0 and out.split() == [*(f"u{number}" for number in range(1, 10)), "hidden", "master", "bare"]
+    assert doveadm(room, "user", "U?", "b*")[1].split() == [*(f"u{number}" for number in range(1, 10)), "bare"]
+    assert doveadm(room, "user", "*@nowhere") == (0, "", "")
+    assert doveadm(room, "-f", "json", "user", "b*")[1] == '{"userList":["bare"]}'
+    assert doveadm(room, "user", "u*", "bare")[0] == 64
+
+
+def test_auth_lookup(room: AuthRoomProcess) -> None:
+    out = (
+        "passdb: u1\n  user      : u1\n\npassdb: hidden\n  user      : hidden\n  nologin   : yes\n  reason    : Moved\n"
+    )
+    assert doveadm(room, "auth", "lookup", "u1", "hidden") == (0, out, "")
+    assert doveadm(room, "auth", "lookup", "-f", "reason", "hidden") == (0, "Moved\n", "")
+
+
+@pytest.mark.interop
+@pytest.mark.skipif(shutil.which("doveadm") is None, reason="Dovecot's doveadm is not installed")
+def test_dovecots_doveadm_speaks_to_our_sockets(room: AuthRoomProcess) -> None:
+    def theirs(*argv: str) -> tuple[int, str]:
+        done = subprocess.run(["doveadm", "-O", *argv], capture_output=True, text=True, timeout=30, check=False)
+        return done.returncode, done.stdout
+
+    client, userdb = room.path("auth-client"), room.path("auth-userdb")
+    assert theirs("auth", "test", "-a", client, "u1", "pw") == (
+        0,
+        "passdb: u1 auth succeeded\nextra fields:\n  user=u1\n",
+    )
+    assert theirs("auth", "test", "-a", client, "u1", "no")[0] == 77
+    assert "home      : " + f"{room.folder}/mail/u1" in theirs("user", "-u", "-a", userdb, "u1")[1]
+    assert theirs("user", "-a", userdb, "u*")[1].split() == [f"u{number}" for number in range(1, 10)]
+    assert theirs("user", "-a", userdb, "nosuch")[0] == 67
+    assert "reason    : Moved" in theirs("auth", "lookup", "-a", userdb, "hidden")[1]
+    status, out = theirs("auth", "login", "-a", room.path("auth-login"), "-m", room.path("auth-master"), "u1", "pw")
+    assert status == 0 and "auth_mech=PLAIN" in out and f"home={room.folder}/mail/u1" in out
