@@ -63,11 +63,17 @@ class Listeners:
         if bound is not None:
             self._adopted.append((service, listener))
         else:
-            bound = self._bind(service, listener, key, inherited)
+            bound = self._bind(service, listener, key, inherited, own=before is not None and before.has_port(listener))
         if bound is None:
             return None
         self._bound[key] = bound
         return bound.fd
+
+    def has_port(self, listener: Listener) -> bool:
+        """True when one of these has the listener's TCP port, on whatever address."""
+        return isinstance(listener, InetListener) and any(
+            key[0] == "inet" and key[2] == listener.port for key in self._bound
+        )
 
     def commit(self) -> None:
         """The reload goes through: give what was taken over the owners and modes of the new configuration."""
@@ -95,12 +101,14 @@ class Listeners:
             return None
         return bound
 
-    def _bind(self, service: ServiceSettings, listener: Listener, key: Key, inherited: Inherited) -> Bound | None:
+    def _bind(
+        self, service: ServiceSettings, listener: Listener, key: Key, inherited: Inherited, *, own: bool
+    ) -> Bound | None:
         backlog = min(max(service.process_limit * service.client_limit, BACKLOG_MIN), BACKLOG_MAX)
         if isinstance(listener, InetListener):
             fd = inherited.adopt(_family(listener), listener.port) if key[3] == 0 else None
             if fd is None:
-                fd = self._bind_inet(service, listener, backlog)
+                fd = self._bind_inet(service, listener, backlog, own=own)
             return None if fd is None else Bound(key, fd)
         make_parents(listener.path)
         if isinstance(listener, UnixListener):
@@ -116,7 +124,7 @@ class Listeners:
             raise
         return bound
 
-    def _bind_inet(self, service: ServiceSettings, listener: InetListener, backlog: int) -> int | None:
+    def _bind_inet(self, service: ServiceSettings, listener: InetListener, backlog: int, *, own: bool) -> int | None:
         family = _family(listener)
         sock = None
         try:
@@ -138,7 +146,7 @@ class Listeners:
             if listener.host == "::" and error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
                 self._warn(f"IPv6 is not available here: {service.name} does not listen on {_name(listener)}")
                 return None
-            raise ConfigError(_inet_problem(service, listener, error), key=f"service {service.name}") from None
+            raise ConfigError(_inet_problem(service, listener, error, own=own), key=f"service {service.name}") from None
 
 
 def _key(listener: Listener, slot: int) -> Key:
@@ -157,10 +165,13 @@ def _family(listener: InetListener) -> int:
     return socket.AF_INET6 if ":" in listener.host else socket.AF_INET
 
 
-def _inet_problem(service: ServiceSettings, listener: InetListener, error: OSError) -> str:
+def _inet_problem(service: ServiceSettings, listener: InetListener, error: OSError, *, own: bool) -> str:
+    """``own``: we ourselves, before this reload, listen on that port."""
     setting = f"service {service.name} {{ inet_listener {listener.name} {{ port }} }}"
     where = f"cannot listen on {_name(listener)}"
     if error.errno == errno.EADDRINUSE:
+        if own:
+            return f"{where}: this server has port {listener.port} on another address; stop and start for that change"
         owner = usage.port_owner(listener.port)
         by = f" by {owner[1]} (pid {owner[0]})" if owner else " by another program"
         return f"{where}: port {listener.port} is already in use{by}; stop it, or set {setting} to a free port"

@@ -136,7 +136,7 @@ class LogPipe:
     def drain(self, *, failed: bool) -> None:
         """The child was reaped: take all it left behind; after a failure also the last lines dropped by the rate."""
         for _ in range(DRAIN_READS):
-            if not self._more():
+            if self.fd < 0 or not self._more():
                 break
         self._take(self._splitter.finish())
         tail, self._tail = self._tail, deque(maxlen=TAIL_LINES)
@@ -144,6 +144,11 @@ class LogPipe:
             self._report_dropped(but_last=len(tail))
             for line in tail:
                 self._journal.write(line)
+
+    def close(self) -> None:
+        """After the end of file. The number may become another descriptor's at once, so it is forgotten here."""
+        os.close(self.fd)
+        self.fd = -1
 
     def _more(self) -> bool:
         try:

@@ -1,7 +1,8 @@
 """Which program a service runs: executable names → modules, and the frame that runs them.
 
 The master imports no room itself; ``preload`` imports them by name just before the first fork, so that children share
-their code. ``Rooms`` is a value given to ``main``: another table (a test's, an embedder's) needs no hook in here.
+their code: the frame, each room, and what the room lists in ``PRELOAD`` because it would import it only later.
+``Rooms`` is a value given to ``main``: another table (a test's, an embedder's) needs no hook in here.
 """
 
 from __future__ import annotations
@@ -34,9 +35,11 @@ class Rooms:
 
     def preload(self, modules: Iterable[str], report: Callable[[str], None]) -> None:
         """Import the frame and the rooms. What fails is reported; its children will fail, and be throttled."""
-        for name in dict.fromkeys((self.frame, *modules)):
+        names = list(dict.fromkeys((self.frame, *modules)))
+        for name in names:
             try:
-                importlib.import_module(name)
+                module = importlib.import_module(name)
+                names += [further for further in vars(module).get("PRELOAD", ()) if further not in names]
             except Exception:
                 report(f"cannot load {name}:\n{traceback.format_exc()}")
         threads = _thread_count()

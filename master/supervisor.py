@@ -185,7 +185,7 @@ class Supervisor:
         if more:
             self.loop.after(LOG_REST_SECS, lambda: self._watch_log(log), quiet=True)
         else:
-            os.close(log.fd)
+            log.close()
 
     def _on_reports(self, service: Service) -> bool:
         """Read some reports. False when there are none."""
@@ -245,7 +245,9 @@ class Supervisor:
                 return
             service = next((s for s in self.services() if pid in s.processes), None)
             if service is None:
-                self.journal.error(f"waitpid() returned unknown PID {pid}")
+                # As the first process of a container we inherit every orphan.
+                if os.getpid() != 1:
+                    self.journal.error(f"waitpid() returned unknown PID {pid}")
             else:
                 # Its last report may still be in the pipe: who reported must not count as unable to start.
                 for _ in range(LAST_REPORT_READS):

@@ -97,3 +97,5 @@ def spawner(worker: Worker) -> Callable[[Coroutine[Any, Any, None], str], object
 
 
 SERVICE = Service("imap", start)
+PRELOAD = ("roost.storage.backends.sqlite.backend",)
+"""Imported by the master before it forks, so that processes share the code of the default store."""

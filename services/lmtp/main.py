@@ -79,3 +79,5 @@ def in_thread(worker: Worker) -> Callable[[Callable[[], None]], Awaitable[None]]
 
 
 SERVICE = Service("lmtp", start)
+PRELOAD = ("roost.storage.backends.sqlite.backend",)
+"""Imported by the master before it forks, so that processes share the code of the default store."""

@@ -120,6 +120,14 @@ def test_base_dir_cannot_change(tmp_path: Path) -> None:
         assert master.ask("hello") == "echo hello"
 
 
+def test_another_address_of_a_port_that_is_ours_says_so(tmp_path: Path) -> None:
+    with TestMaster(tmp_path) as master:
+        text = master.config_file.read_text()
+        master.config_file.write_text(text.replace("listen = 127.0.0.1", "listen = *"))
+        assert "stop and start for that change" in master.reload()
+        assert master.ask("hello") == "echo hello"
+
+
 def test_many_reloads_leak_no_descriptor(tmp_path: Path) -> None:
     with TestMaster(tmp_path) as master:
         assert master.process is not None

@@ -87,3 +87,19 @@ def test_errors_are_remembered_and_reopening_is_reported() -> None:
     assert [(row[0], row[3]) for row in journal.recent] == [("W", "odd"), ("E", "cannot open log file x: no")]
     journal.error("two\nlines")
     assert [text for _, _, text in target.lines[-2:]] == ["two", "lines"]
+
+
+def test_a_pipe_that_ended_is_not_read_again() -> None:
+    log, write_fd, target, _clock = pipe()
+    os.close(write_fd)
+    assert not log.read()
+    number = log.fd
+    log.close()
+    # Somebody else gets the number before the child is reaped.
+    other_read, other_write = os.pipe()
+    assert number in (other_read, other_write)
+    os.write(other_write, b"not a log line\n")
+    log.drain(failed=True)
+    assert target.lines == []
+    os.close(other_read)
+    os.close(other_write)
