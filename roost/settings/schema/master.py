@@ -101,7 +101,10 @@ class MasterSettings:
         PROTOCOLS, type=BOOLLIST, choices=PROTOCOLS, by_connection=False, text="Protocols whose services are started."
     )
     shutdown_clients: bool = setting(
-        True, type=BOOL, by_connection=False, text="Disconnect clients at stop and reload; no = let them finish."
+        True,
+        type=BOOL,
+        by_connection=False,
+        text="Disconnect clients at stop; no = let them finish. A reload always lets them.",
     )
     state_dir: str = setting(
         "/var/lib/roost", type=STR, by_connection=False, text="Directory of what must survive a reboot. Absolute."
