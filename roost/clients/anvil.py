@@ -1,5 +1,8 @@
 """A worker's connection to the anvil room: announce sessions, learn how many a user has, obey kicks.
 
+Announcements leave together, within ANNOUNCE_SECS. A login waits for an answer only when the user may be near the
+limit: anvil has told a bound for the sessions of other workers, and says so when it is exceeded.
+
 When anvil is away, logged once, logins go on: the count is then that of this process alone, and every session is
 announced anew as soon as anvil is back.
 """
@@ -22,7 +25,8 @@ from roost.ipc.lines import MAX_LINE_OCTETS, decode_text, encode
 KickCallback = Callable[[str], bool]
 """Called with a session id; ends that session soon and returns whether it was there."""
 
-DISCONNECT_DELAY_SECS = 0.01  # ended sessions are told together
+ANNOUNCE_SECS = 0.002  # new sessions are told together, not later than this
+DISCONNECT_SECS = 0.01  # ended ones may wait a little longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +68,10 @@ class Anvil:
         self._pid = os.getpid()
         self._sessions: dict[str, _Session] = {}
         self._counts: Counter[tuple[str, str, str]] = Counter()
-        self._ended: list[bytes] = []
+        self._unsent: list[bytes] = []
         self._flush_handle: asyncio.TimerHandle | None = None
-        self._others: dict[wire.Key, int] = {}  # sessions of other workers, where anvil keeps us informed
+        self._flush_due = 0.0
+        self._bounds: dict[wire.Key, int] = {}  # other workers have no more sessions than this
         self._replies: deque[_Reply] = deque()
         self._timeout_handle: asyncio.TimerHandle | None = None
         self._complained = False
@@ -92,19 +97,23 @@ class Anvil:
         await self._link.stop()
         self._down()
 
-    async def connect(self, session_id: str, user: str, service: str, remote_ip: str) -> int:
-        """Announce a session; how many user+service+ip have now, this one included. Never raises."""
+    async def connect(
+        self, session_id: str, user: str, service: str, remote_ip: str, *, limit: int | None = None
+    ) -> int:
+        """Announce a session; how many user+service+ip have now, this one included. Never raises.
+
+        With ``limit`` (0: none) the number only says rightly whether it is above the limit, which mostly needs no wait.
+        """
         session = _Session(user, service, remote_ip)
         key = session.key
         self._add(session_id, session)
         found: int | None = None
         if self._link.up:
-            self._flush()
-            others = self._others.get(key)
-            line = wire.connect_line(session_id, self._pid, user, service, remote_ip, quiet=others is not None)
-            self._link.write(line)
-            if others is not None:
-                return self._counts[key] + others
+            bound = self._bounds.get(key)
+            if limit == 0 or (limit is not None and bound is not None and self._counts[key] + bound <= limit):
+                self._send_soon(wire.connect_line(session_id, self._pid, user, service, remote_ip, quiet=True))
+                return self._counts[key]
+            self._send_now(wire.connect_line(session_id, self._pid, user, service, remote_ip))
             found = await self._reply(key)
         return found if found is not None else self._counts[key]
 
@@ -119,16 +128,13 @@ class Anvil:
             del self._counts[key]
         if self._link.up and self._loop is not None:
             line = wire.disconnect_line(session_id, self._pid, session.user, session.service, session.remote_ip)
-            self._ended.append(line)
-            if self._flush_handle is None:
-                self._flush_handle = self._loop.call_later(DISCONNECT_DELAY_SECS, self._flush)
+            self._send_soon(line, DISCONNECT_SECS)
 
     async def lookup(self, user: str, service: str, remote_ip: str) -> int:
         """How many sessions user+service+ip have."""
         found: int | None = None
         if self._link.up:
-            self._flush()
-            self._link.write(encode("LOOKUP", user, service, remote_ip))
+            self._send_now(encode("LOOKUP", user, service, remote_ip))
             found = await self._reply(None)
         return found if found is not None else self._counts[wire.key_of(user, service, remote_ip)]
 
@@ -141,13 +147,28 @@ class Anvil:
         self._sessions[session_id] = session
         self._counts[session.key] += 1
 
+    def _send_soon(self, line: bytes, secs: float = ANNOUNCE_SECS) -> None:
+        """Send with what else comes within ``secs``."""
+        assert self._loop is not None
+        self._unsent.append(line)
+        due = self._loop.time() + secs
+        if self._flush_handle is None or due < self._flush_due - 0.001:
+            if self._flush_handle is not None:
+                self._flush_handle.cancel()
+            self._flush_due = due
+            self._flush_handle = self._loop.call_later(secs, self._flush)
+
+    def _send_now(self, line: bytes) -> None:
+        self._unsent.append(line)
+        self._flush()
+
     def _flush(self) -> None:
         if self._flush_handle is not None:
             self._flush_handle.cancel()
             self._flush_handle = None
-        if self._ended:
-            self._link.write(b"".join(self._ended))
-            self._ended.clear()
+        if self._unsent:
+            self._link.write(b"".join(self._unsent))
+            self._unsent.clear()
 
     def _reply(self, key: wire.Key | None) -> asyncio.Future[int | None]:
         """The next number anvil sends; None when it does not come in time."""
@@ -176,15 +197,15 @@ class Anvil:
 
     def _up(self) -> None:
         self._complained = False
-        self._ended.clear()
+        self._unsent.clear()
         self._link.write(encode(self._service, str(self._pid)))
         for session_id, session in self._sessions.items():
             user, service, remote_ip = session.user, session.service, session.remote_ip
             self._link.write(wire.connect_line(session_id, self._pid, user, service, remote_ip, quiet=True))
 
     def _down(self) -> None:
-        self._ended.clear()
-        self._others.clear()
+        self._unsent.clear()
+        self._bounds.clear()
         if self._timeout_handle is not None:
             self._timeout_handle.cancel()
             self._timeout_handle = None
@@ -199,8 +220,8 @@ class Anvil:
             fields = decode_text(line)
             if fields[0] == "KICK":
                 self._kick(fields)
-            elif fields[0] == "OTHERS":
-                self._hear_of_others(fields)
+            elif fields[0] == "BOUND":
+                self._take_bound(fields)
             elif self._replies:
                 self._answered(self._replies.popleft(), fields)
             else:
@@ -208,18 +229,18 @@ class Anvil:
 
     def _answered(self, reply: _Reply, fields: list[str]) -> None:
         if reply.key is not None and len(fields) == 2 and is_number(fields[1]):
-            self._others[reply.key] = int(fields[1])
+            self._bounds[reply.key] = int(fields[1])
         if not reply.future.done():
             reply.future.set_result(int(fields[0]) if is_number(fields[0]) else None)
 
-    def _hear_of_others(self, fields: list[str]) -> None:
+    def _take_bound(self, fields: list[str]) -> None:
         if len(fields) != 5:
-            raise Malformed("Invalid request.", detail="OTHERS with wrong parameters")
+            raise Malformed("Invalid request.", detail="BOUND with wrong parameters")
         key = (fields[1], fields[2], fields[3])
         if is_number(fields[4]):
-            self._others[key] = int(fields[4])
+            self._bounds[key] = int(fields[4])
         else:
-            self._others.pop(key, None)
+            self._bounds.pop(key, None)
 
     def _kick(self, fields: list[str]) -> None:
         if len(fields) != 4 or not is_number(fields[1]):

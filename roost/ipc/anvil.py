@@ -5,8 +5,8 @@ live as long as this connection). Requests are answered in order:
 
 =============================================== =================================================================
 ``CONNECT guid pid user service ip kick dest``  two numbers: sessions of user+service+ip now, this one included, and
-                                                how many of them are other workers'; ``-`` and a reason when the table
-                                                is full. Nothing at all with ``quiet`` as a last field (workers only)
+                                                a bound: other workers have no more of them; ``-`` and a reason when
+                                                the table is full. Nothing with ``quiet`` as last field (workers only)
 ``DISCONNECT guid pid user service ip``         nothing (workers only)
 ``KICKED request count``                        nothing: a worker's answer to ``KICK request user guid``
 ``LOOKUP user service ip``                      number of sessions
@@ -15,9 +15,9 @@ live as long as this connection). Requests are answered in order:
 ``KICK-USER user [guid]``                       ``+`` and the number of sessions that were ended
 =============================================== =================================================================
 
-Unasked, a worker gets ``KICK``, and ``OTHERS user service ip number`` when the second number of an earlier CONNECT
-changed (``-``: it is not told any more). Knowing it, a worker counts its next sessions itself, and announces them
-quietly.
+Unasked, a worker gets ``KICK``, and ``BOUND user service ip number`` when the bound of an earlier CONNECT is exceeded
+(``-``: it is not told any more). While its own sessions and the bound are below the limit together, a worker need not
+ask: it announces its sessions quietly.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ def kick_line(request: int, user: str, session_id: str) -> bytes:
     return encode("KICK", str(request), user, session_id)
 
 
-def others_line(key: Key, count: int | None) -> bytes:
-    """Service to worker: how many sessions of ``key`` the others have now; None: not told any more."""
-    return encode("OTHERS", *key, "-" if count is None else str(count))
+def bound_line(key: Key, bound: int | None) -> bytes:
+    """Service to worker: the others have no more sessions of ``key`` than this; None: not told any more."""
+    return encode("BOUND", *key, "-" if bound is None else str(bound))
 
 
 def kicked_line(request: int, count: int) -> bytes:

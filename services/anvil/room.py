@@ -51,7 +51,6 @@ class AnvilRoom:
         if number:
             del self.workers[number]
             self.sessions.drop_owner(number)
-            self.tell_news()
             for kick in tuple(self._kicks.values()):
                 kick.answered(number, 0)
 
@@ -71,9 +70,9 @@ class AnvilRoom:
             if quiet:
                 return b""
             key = wire.key_of(user, service, remote_ip)
-            evicted = sessions.inform(owner, key)
-            answer = b"%d\t%d\n" % (count, sessions.others(owner, key))
-            return answer if evicted is None else answer + wire.others_line(evicted, None)
+            bound, evicted = sessions.inform(owner, key)
+            answer = b"%d\t%d\n" % (count, bound)
+            return answer if evicted is None else answer + wire.bound_line(evicted, None)
         if not self._full:
             self._full = True
             self._worker.log.warning(
@@ -82,10 +81,10 @@ class AnvilRoom:
         return b"" if quiet else b"-Session table is full\n"
 
     def tell_news(self) -> None:
-        """Workers learn of others' sessions; called after each wake-up that may have changed a count."""
+        """Workers learn that others have more sessions than they were told; called after each wake-up."""
         if self.sessions.has_news:
-            for owner, key, count in self.sessions.take_news():
-                self.workers[owner].write(wire.others_line(key, count))
+            for owner, key, bound in self.sessions.take_news():
+                self.workers[owner].write(wire.bound_line(key, bound))
 
     async def kick(self, user: str, session_id: str) -> int:
         """Ask every worker that has such sessions to end them; how many it ended."""

@@ -1,7 +1,7 @@
 """PURE. The table of sessions: by owner (a worker's connection), by user, and counted by user, service and address.
 
-A worker that has been told how many sessions the *others* have for such a key is told again when that changes. So it
-knows the count of its next login without asking.
+A worker that asked is given a bound: the *others* have no more sessions of such a key. It is told again when that is
+exceeded (not when they become fewer: then it asks sooner than it must). So most logins need no answer.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from roost.ipc.anvil import Key, SessionRow, key_of
 T = TypeVar("T")
 
 MAX_KNOWN = 8192  # keys one worker is kept informed about
+SLACK = 4  # a bound is this far above the present number
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Sessions:
         self._by_owner: dict[int, dict[str, _Session]] = {}  # owner → session id → session
         self._by_user: dict[str, Counter[int]] = {}  # user → owner → how many there
         self._counts: dict[Key, Counter[int]] = {}  # key → owner → how many there
-        self._known: dict[int, OrderedDict[Key, None]] = {}  # owner → keys it is kept informed about
+        self._known: dict[int, OrderedDict[Key, int]] = {}  # owner → key → the bound it was given
         self._knowers: dict[Key, set[int]] = {}
         self._dirty: dict[tuple[int, Key], None] = {}  # who must be told of which key
 
@@ -59,7 +60,7 @@ class Sessions:
         if count is None:
             count = self._counts[key] = Counter()
         count[owner] += 1
-        self._changed(owner, key)
+        self._grown(owner, key)
         return sum(count.values())
 
     def disconnect(self, owner: int, session_id: str) -> bool:
@@ -85,9 +86,7 @@ class Sessions:
     def _forget(self, owner: int, session: _Session) -> None:
         self._total -= 1
         _decrement(self._by_user, session.user, owner)
-        key = key_of(session.user, session.service, session.remote_ip)
-        _decrement(self._counts, key, owner)
-        self._changed(owner, key)
+        _decrement(self._counts, key_of(session.user, session.service, session.remote_ip), owner)
 
     def count(self, user: str, service: str, remote_ip: str) -> int:
         found = self._counts.get(key_of(user, service, remote_ip))
@@ -110,21 +109,25 @@ class Sessions:
         found = self._counts.get(key)
         return sum(found.values()) - found[owner] if found is not None else 0
 
-    def inform(self, owner: int, key: Key) -> Key | None:
-        """From now on ``owner`` is told when ``others`` changes. Returns a key it is not told of any more, for that."""
+    def inform(self, owner: int, key: Key) -> tuple[int, Key | None]:
+        """A fresh bound for ``owner``, who is told when it is exceeded; and a key whose bound it must drop for that."""
         known = self._known.setdefault(owner, OrderedDict())
-        known[key] = None
+        bound = known[key] = self.others(owner, key) + SLACK
         known.move_to_end(key)
         self._knowers.setdefault(key, set()).add(owner)
+        self._dirty.pop((owner, key), None)
         if len(known) <= MAX_KNOWN:
-            return None
+            return bound, None
         oldest, _ = known.popitem(last=False)
         self._forget_knower(owner, oldest)
-        return oldest
+        return bound, oldest
 
     def take_news(self) -> list[tuple[int, Key, int]]:
-        """(owner, key, others' count) for whom it changed since the last call."""
-        news = [(owner, key, self.others(owner, key)) for owner, key in self._dirty]
+        """(owner, key, new bound) where one was exceeded since the last call."""
+        news = []
+        for owner, key in self._dirty:
+            bound = self._known[owner][key] = self.others(owner, key) + SLACK
+            news.append((owner, key, bound))
         self._dirty.clear()
         return news
 
@@ -132,9 +135,9 @@ class Sessions:
     def has_news(self) -> bool:
         return bool(self._dirty)
 
-    def _changed(self, by: int, key: Key) -> None:
+    def _grown(self, by: int, key: Key) -> None:
         for owner in self._knowers.get(key, ()):
-            if owner != by:
+            if owner != by and self.others(owner, key) > self._known[owner][key]:
                 self._dirty[owner, key] = None
 
     def _forget_knower(self, owner: int, key: Key) -> None:

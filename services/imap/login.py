@@ -64,7 +64,7 @@ async def begin(session: Session, proved: AuthOk, mechanism: str) -> bytes:
     if shared.anvil is not None:
         allowed = shared.mail.mail_max_userip_connections
         session.registered = True  # before the wait: who vanishes meanwhile is taken off again
-        count = await shared.anvil.connect(session.conn.session_id, username, "imap", conn.remote_ip)
+        count = await shared.anvil.connect(session.conn.session_id, username, "imap", conn.remote_ip, limit=allowed)
         if allowed and count > allowed:
             leave_anvil(session)
             session.log.info(

@@ -39,7 +39,9 @@ class Auth(Protocol):
 class Anvil(Protocol):
     """The part of the anvil client that sessions use."""
 
-    async def connect(self, session_id: str, user: str, service: str, remote_ip: str) -> int: ...
+    async def connect(
+        self, session_id: str, user: str, service: str, remote_ip: str, *, limit: int | None = None
+    ) -> int: ...
 
     def disconnect(self, session_id: str) -> None: ...
 

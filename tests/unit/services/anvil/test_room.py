@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kit.worker import LOOPS, Lines, make_worker, run, served, unix_socket, until
@@ -131,31 +132,57 @@ def test_a_workers_sessions_go_with_its_connection(kind: str, site: Site) -> Non
     run(kind, main)
 
 
+def at_once(coroutine: Coroutine[Any, Any, int]) -> int | None:
+    """What a coroutine returns without waiting; None when it waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return int(end.value)
+    coroutine.close()
+    return None
+
+
 @pytest.mark.parametrize("kind", LOOPS)
-def test_a_worker_that_knows_the_others_count_does_not_ask_again(kind: str, site: Site) -> None:
+def test_far_from_the_limit_nobody_waits_near_it_everybody_is_counted(kind: str, site: Site) -> None:
     async def main() -> None:
         async with site.up() as room:
             a, b = await site.worker(), await site.worker()
             key = ("bob", "imap", "x")
-            assert await a.connect("s1", *key) == 1
-            assert await b.connect("s2", *key) == 2
-            await until(lambda: a._others[key] == 1)
-            coroutine = a.connect("s3", *key)
-            with pytest.raises(StopIteration) as ended:
-                coroutine.send(None)  # no wait at all
-            assert ended.value.value == 3
-            await until(lambda: b._others[key] == 2)
-            assert await b.connect("s4", *key) == 4
-            a.disconnect("s1")
-            await until(lambda: b._others[key] == 1)
-            await a.stop()
-            await until(lambda: b._others[key] == 0)
-            assert await b.connect("s5", *key) == 3
-            b.disconnect("s2")
-            await until(lambda: len(room.sessions) == 2)
+            assert await a.connect("a0", *key, limit=20) == 1
+            for number in range(1, 5):
+                assert at_once(a.connect(f"a{number}", *key, limit=20)) == number + 1
+            await until(lambda: len(room.sessions) == 5)
+            assert await b.connect("b0", *key, limit=20) == 6
+            for number in range(1, 6):  # the fifth exceeds what a was told
+                await b.connect(f"b{number}", *key, limit=20)
+            await until(lambda: a._bounds[key] > 4)
+            total = 11
+            for number in range(5, 30):
+                for worker, letter in ((a, "a"), (b, "b")):
+                    count = await worker.connect(f"{letter}{number + 10}", *key, limit=20)
+                    if count > 20:
+                        worker.disconnect(f"{letter}{number + 10}")
+                    else:
+                        total += 1
+                    await until(lambda: not a._unsent and not b._unsent)
+            assert total == 20
+            await until(lambda: len(room.sessions) == 20)
+            assert await b.connect("exact", *key) == 21
             await site.close()
             await until(lambda: not room.workers)
-            assert not room.sessions._knowers and not room.sessions._counts
+            assert not room.sessions._knowers and not room.sessions._counts and not room.sessions._known
+
+    run(kind, main)
+
+
+@pytest.mark.parametrize("kind", LOOPS)
+def test_without_a_limit_nobody_ever_waits(kind: str, site: Site) -> None:
+    async def main() -> None:
+        async with site.up() as room:
+            worker = await site.worker()
+            assert at_once(worker.connect("s1", "bob", "imap", "x", limit=0)) == 1
+            await until(lambda: len(room.sessions) == 1)
+            await site.close()
 
     run(kind, main)
 
@@ -171,10 +198,10 @@ def test_what_workers_are_kept_informed_about_is_bounded(
             a, b = await site.worker(), await site.worker()
             for number in range(10):
                 assert await a.connect(f"s{number}", f"u{number}", "imap", "x") == 1
-            await until(lambda: len(a._others) == 3)
+            await until(lambda: len(a._bounds) == 3)
             assert len(room.sessions._knowers) == 3
             assert await b.connect("t0", "u0", "imap", "x") == 2
-            assert await a.connect("s10", "u0", "imap", "x") == 3  # asked again
+            assert await a.connect("s10", "u0", "imap", "x", limit=20) == 3  # asked again
             await site.close()
 
     run(kind, main)

@@ -185,7 +185,9 @@ def test_who_vanishes_during_login_is_forgotten_everywhere(imap: Callable[..., M
     class Anvil:
         sessions: set[str] = set()
 
-        async def connect(self, session_id: str, user: str, service: str, remote_ip: str) -> int:
+        async def connect(
+            self, session_id: str, user: str, service: str, remote_ip: str, *, limit: int | None = None
+        ) -> int:
             self.sessions.add(session_id)
             await server.loop.create_future()
             return 1
@@ -227,7 +229,9 @@ def test_eof_ends_an_idle(imap: Callable[..., MemoryImap]) -> None:
 
 def test_too_many_sessions_of_one_user(imap: Callable[..., MemoryImap]) -> None:
     class Anvil:
-        async def connect(self, session_id: str, user: str, service: str, remote_ip: str) -> int:
+        async def connect(
+            self, session_id: str, user: str, service: str, remote_ip: str, *, limit: int | None = None
+        ) -> int:
             return 21
 
         def disconnect(self, session_id: str) -> None:
