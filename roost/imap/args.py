@@ -133,7 +133,7 @@ class Args:
         self.skip_spaces()
         if self.next_is(b")"):
             return True
-        if self.pos == start and self.raw[start - 1 : start] != b"(" and self.peek() != _OPENING:
+        if self.pos == start and self.raw[start - 1 : start] not in (b"(", b" ") and self.peek() != _OPENING:
             raise Malformed("Missing ')'" if start >= len(self.raw) else INVALID_ARGUMENTS)
         if self.pos >= len(self.raw):
             raise Malformed("Missing ')'")
@@ -168,7 +168,7 @@ class Args:
 
     def string(self) -> bytes:
         """Quoted or literal; an atom is refused."""
-        if self.peek() not in (_QUOTE, _NEWLINE, 0x7E):
+        if self.peek() not in (_QUOTE, _NEWLINE):
             raise Malformed(INVALID_ARGUMENTS)
         return self._other_string()
 
@@ -268,7 +268,7 @@ class Args:
                 raise Malformed("Invalid quoted string")
             self.pos = match.end()
             return _ESCAPED.sub(rb"\1", match[1]) if b"\\" in match[1] else match[1]
-        if _LITERAL.match(self.raw, self.pos):
+        if next_octet == _NEWLINE:
             value = self.literal()
             if not isinstance(value, bytes):
                 raise Malformed("Too long argument")
