@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import time
 
 from roost.errors import Malformed, Unavailable
 from roost.ipc import control
@@ -10,6 +12,8 @@ from roost.ipc.handshake import check_version, version_line
 from roost.ipc.lines import encode
 from services.doveadm.context import Context
 from services.doveadm.peer import Peer
+
+POLL_SECS = 0.05
 
 
 class Master(Peer):
@@ -46,12 +50,16 @@ class Master(Peer):
         return rows
 
     def ended(self) -> None:
-        """Wait until the master closes this connection by ending. Raises Unavailable when it takes too long."""
-        self._socket.settimeout(self._socket.gettimeout())
-        try:
-            while self._socket.recv(4096):
-                pass
-        except ConnectionError:
-            pass
-        except OSError as error:
-            raise self._failed(error) from None
+        """Wait until nobody listens on the socket any more. Raises Unavailable when it takes too long."""
+        deadline = time.monotonic() + (self._socket.gettimeout() or 0)
+        while time.monotonic() < deadline:
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.settimeout(POLL_SECS)
+                try:
+                    probe.connect(self.path)
+                except TimeoutError:
+                    continue
+                except OSError:
+                    return
+            time.sleep(POLL_SECS)
+        raise Unavailable("The master is still there: see its log")
