@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import imaplib
+import json
 import shutil
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from kit.auth_room import USERS, AuthRoomProcess
+from kit.instance import Instance
+from kit.wait import wait_for
 
 EXTRA = "hidden:{PLAIN}pw::::::allow_nets=192.0.2.0/24 nologin reason=Moved\nmaster:{PLAIN}mpw::::::\nbare:{PLAIN}pw\n"
 
@@ -115,3 +121,40 @@ def test_dovecots_doveadm_speaks_to_our_sockets(room: AuthRoomProcess) -> None:
     assert "reason    : Moved" in theirs("auth", "lookup", "-a", userdb, "hidden")[1]
     status, out = theirs("auth", "login", "-a", room.path("auth-login"), "-m", room.path("auth-master"), "u1", "pw")
     assert status == 0 and "auth_mech=PLAIN" in out and f"home={room.folder}/mail/u1" in out
+
+
+def test_doveadm_and_a_whole_server(tmp_path: Path) -> None:
+    """who, status, reload and stop with the real master, anvil and a logged-in session."""
+    with Instance(tmp_path) as roost:
+        fixed = ["-c", str(roost.config_file), "-o", f"base_dir={roost.base_dir}"]
+
+        def run(*argv: str) -> tuple[int, str, str]:
+            command = [sys.executable, "-I", "-m", "services.doveadm.cli", *fixed, *argv]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+            return done.returncode, done.stdout, done.stderr
+
+        assert run("who")[1].splitlines() == ["username # service (pids) (ips)"]
+        context = ssl.create_default_context(cafile=str(roost.ca_file))
+        with imaplib.IMAP4_SSL("localhost", roost.imaps_port, ssl_context=context, timeout=20) as imap:
+            imap.login("u1", "pw")
+            rows = wait_for(lambda: json.loads(run("-f", "json", "who", "-1", "u*")[1]), 20, "the session at anvil")
+            assert [(row["username"], row["service"], row["ip"]) for row in rows] == [("u1", "imap", "127.0.0.1")]
+            assert int(rows[0]["pid"]) in roost.pids("imap")
+        services = {row["name"]: row for row in json.loads(run("-f", "json", "service", "status")[1])}
+        assert set(services) == {"imap", "lmtp", "auth", "anvil", "notify"}
+        assert services["auth"]["process_count"] == 1
+        assert str(roost.pids("auth").pop()) in run("process", "status", "auth")[1]
+        assert run("auth", "test", "u1", "pw")[0] == 0
+        assert run("user", "-f", "home", "u1")[1] == f"{roost.home('u1')}\n"
+        assert run("service", "stop", "nosuch")[0] == 68
+        before = roost.config_file.read_text()
+        roost.config_file.write_text(before + "\nnosuch_setting = 1\n")
+        status, _, err = run("-c", str(roost.config_file), "reload")
+        assert status == 78 and "nosuch_setting" in err
+        roost.config_file.write_text(before)
+        assert run("reload")[0] == 0
+        assert run("auth", "test", "u1", "pw")[0] == 0
+        assert run("stop") == (0, "", "")
+        assert run("who")[0] == 75
+        status, _, err = run("stop")
+        assert status == 75 and "Roost is not running" in err
