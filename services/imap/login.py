@@ -13,7 +13,6 @@ import os
 from roost.clients.auth import AuthOk
 from roost.errors import LimitExceeded, LoginForbidden, RoostError
 from roost.imap import replies
-from roost.settings.variables import expand
 from roost.storage.api import Identity
 from services.imap.session import Session
 
@@ -130,13 +129,13 @@ async def _close(session: Session) -> None:
 
 
 def _log_login(session: Session) -> None:
-    session.shared.login_log.info(session.shared.login_line("Login", _login_values(session)))
+    session.shared.login_log.info(session.shared.login_line.text("Login", _login_values(session)))
 
 
 def _log_aborted(session: Session, why: str) -> None:
     attempts = f"auth failed, {session.auth_attempts} attempts" if session.auth_attempts else "no auth attempts"
     message = f"Disconnected: {why} ({attempts})"
-    session.shared.login_log.info(session.shared.login_line(message, _login_values(session)))
+    session.shared.login_log.info(session.shared.login_line.text(message, _login_values(session)))
 
 
 def _login_values(session: Session) -> dict[str, str]:
@@ -176,6 +175,6 @@ def _statistics(session: Session) -> str:
         "fetch_body_bytes": str(counters.body_octets),
     }
     try:
-        return expand(session.shared.imap.imap_logout_format, values)
+        return session.shared.logout_line(values)
     except RoostError as exc:
         return f"(imap_logout_format: {exc})"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
@@ -19,11 +18,10 @@ from roost.settings.variables import expand
 from roost.storage.api import Backend, ConnInfo, Update
 from roost.util.secret import Secret
 from services.imap.capabilities import CAPABILITIES, When
+from services.imap.logline import LoginLine, compiled
 
 REPEAT_SECS = 10.0
 MAX_REMEMBERED_COMPLAINTS = 1000
-_ELEMENT = re.compile(r"(?:%\{[^}]*\}|\S)+")
-_VARIABLE = re.compile(r"%\{[^}]*\}")
 
 
 class Auth(Protocol):
@@ -81,7 +79,8 @@ class Shared:
         self.tls_ready = tls_ready  # a certificate is there: STARTTLS works
         self.mime_limits = Limits(self.mail.mime_max_depth, self.mail.mime_max_parts, self.mail.mime_max_header_octets)
         self.greeting = expand(self.imap.login_greeting, {})
-        self._login_elements = _ELEMENT.findall(self.imap.login_log_format_elements)
+        self.login_line = LoginLine(self.imap.login_log_format, self.imap.login_log_format_elements)
+        self.logout_line, _ = compiled(self.imap.imap_logout_format)
         workarounds = self.imap.imap_client_workarounds
         self.delay_newmail = "delay-newmail" in workarounds
         self.extra_separator = "tb-extra-mailbox-sep" in workarounds
@@ -107,15 +106,6 @@ class Shared:
             log.error(text)
         else:
             log.warning(text)
-
-    def login_line(self, message: str, values: Mapping[str, str]) -> str:
-        """The text of a login log line; elements whose variables are all empty are left out."""
-        elements = []
-        for template in self._login_elements:
-            text = expand(template, values)
-            if text != _VARIABLE.sub("", template) or not _VARIABLE.search(template):
-                elements.append(text)
-        return expand(self.imap.login_log_format, {"message": message, "elements": ", ".join(elements)})
 
     def cleartext_allowed(self, conn: ConnInfo) -> bool:
         """Passwords may cross this connection without TLS: set so, or the client is on this machine or trusted."""
