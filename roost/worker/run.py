@@ -112,6 +112,8 @@ def _live(
     try:
         worker = Worker(config, settings, loop, log)
         worker.tls = tls
+        if parent is not None:
+            SINK.hold(loop.call_later)
         life = Life(worker, service, listeners, make_openings(config, listeners, tls, log), parent, title)
         return loop.run_until_complete(life.run(tune_gc))
     except ConfigError as error:
@@ -124,6 +126,7 @@ def _live(
         log.exception("Cannot start", exc=error)
         return EXIT_CANNOT_BOOT
     finally:
+        SINK.release()
         gc.unfreeze()
         loop.close()
 

@@ -74,7 +74,7 @@ def test_message_can_be_read(instance: Instance) -> None:
     (message,) = stored(instance, "u1")
     assert message.startswith(b"Return-Path: <s@example.net>\r\nDelivered-To: u1@example.org\r\nReceived: from ")
     assert message.endswith(letter(1))
-    assert "msgid=<letter-1@example.org>: saved mail to INBOX" in instance.log_text()
+    instance.wait_log("msgid=<letter-1@example.org>: saved mail to INBOX")
 
 
 @pytest.mark.parametrize("size_octets", [300_000, 3_000_000])
