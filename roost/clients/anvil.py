@@ -1,7 +1,8 @@
 """A worker's connection to the anvil room: announce sessions, learn how many a user has, obey kicks.
 
-Announcements leave together, within ANNOUNCE_SECS. A login waits for an answer only when the user may be near the
-limit: anvil has told a bound for the sessions of other workers, and says so when it is exceeded.
+Announcements leave together, within ANNOUNCE_SECS, or at once where a user's sessions become more. A login waits for
+an answer only when the user may be near the limit: anvil has told a bound for the sessions of other workers, and says
+so when it is exceeded.
 
 When anvil is away, logged once, logins go on: the count is then that of this process alone, and every session is
 announced anew as soon as anvil is back.
@@ -25,8 +26,8 @@ from roost.ipc.lines import MAX_LINE_OCTETS, decode_text, encode
 KickCallback = Callable[[str], bool]
 """Called with a session id; ends that session soon and returns whether it was there."""
 
-ANNOUNCE_SECS = 0.002  # new sessions are told together, not later than this
-DISCONNECT_SECS = 0.01  # ended ones may wait a little longer
+ANNOUNCE_SECS = 0.02  # sessions that come and go are told together, not later than this
+GROWING_SECS = 0.001  # a user whose sessions become more is told of much sooner
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class Anvil:
         self._unsent: list[bytes] = []
         self._flush_handle: asyncio.TimerHandle | None = None
         self._flush_due = 0.0
+        self._growth: Counter[wire.Key] = Counter()  # sessions since the last flush, less those that ended
         self._bounds: dict[wire.Key, int] = {}  # other workers have no more sessions than this
         self._replies: deque[_Reply] = deque()
         self._timeout_handle: asyncio.TimerHandle | None = None
@@ -111,7 +113,9 @@ class Anvil:
         if self._link.up:
             bound = self._bounds.get(key)
             if limit == 0 or (limit is not None and bound is not None and self._counts[key] + bound <= limit):
-                self._send_soon(wire.connect_line(session_id, self._pid, user, service, remote_ip, quiet=True))
+                self._growth[key] += 1
+                secs = ANNOUNCE_SECS if self._growth[key] <= 1 else GROWING_SECS
+                self._send_soon(wire.connect_line(session_id, self._pid, user, service, remote_ip, quiet=True), secs)
                 return self._counts[key]
             self._send_now(wire.connect_line(session_id, self._pid, user, service, remote_ip))
             found = await self._reply(key)
@@ -128,7 +132,8 @@ class Anvil:
             del self._counts[key]
         if self._link.up and self._loop is not None:
             line = wire.disconnect_line(session_id, self._pid, session.user, session.service, session.remote_ip)
-            self._send_soon(line, DISCONNECT_SECS)
+            self._growth[key] -= 1
+            self._send_soon(line, ANNOUNCE_SECS)
 
     async def lookup(self, user: str, service: str, remote_ip: str) -> int:
         """How many sessions user+service+ip have."""
@@ -147,7 +152,7 @@ class Anvil:
         self._sessions[session_id] = session
         self._counts[session.key] += 1
 
-    def _send_soon(self, line: bytes, secs: float = ANNOUNCE_SECS) -> None:
+    def _send_soon(self, line: bytes, secs: float) -> None:
         """Send with what else comes within ``secs``."""
         assert self._loop is not None
         self._unsent.append(line)
@@ -169,6 +174,7 @@ class Anvil:
         if self._unsent:
             self._link.write(b"".join(self._unsent))
             self._unsent.clear()
+            self._growth.clear()
 
     def _reply(self, key: wire.Key | None) -> asyncio.Future[int | None]:
         """The next number anvil sends; None when it does not come in time."""
