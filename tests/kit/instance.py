@@ -98,7 +98,8 @@ class Instance(Running):
         raise AssertionError(f"no free port\n{self.report()}")
 
     def __enter__(self) -> Instance:
-        return self.start()
+        super().__enter__()
+        return self
 
     @property
     def lmtp_socket(self) -> Path:

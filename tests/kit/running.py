@@ -23,6 +23,7 @@ from kit.wait import wait_for
 from master.client import ControlClient
 from roost.errors import Unavailable
 from roost.ipc.control import ProcessRow, ServiceRow
+from roost.proc.orphan import die_with_parent
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 START_SECS = 40
@@ -63,6 +64,7 @@ class Running:
     def launch(self, **popen: Any) -> subprocess.Popen[bytes]:
         """Start the master without waiting for anything."""
         self._log_start = len(self.log_text())
+        popen.setdefault("preexec_fn", die_with_parent)  # a test run that is killed leaves no server behind
         with open(self.folder / "stderr", "wb") as stderr:
             self.process = subprocess.Popen(
                 self.command(*self.arguments), cwd=CHECKOUT, env=self.environ, stderr=stderr, **popen
@@ -107,7 +109,11 @@ class Running:
         self.process.wait()
 
     def __enter__(self) -> Running:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self.stop()
+            raise
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
         if value is not None:
