@@ -19,7 +19,7 @@ import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from roost.auth.api import Query
+from roost.auth.api import Entry, Query
 from roost.errors import ConfigError, Refused, Unavailable
 from roost.events.log import Log
 from roost.settings.variables import expand, expand_path
@@ -41,7 +41,7 @@ Stamp = tuple[int, int, int]
 class Row:
     """One user's line, taken apart when first asked for."""
 
-    __slots__ = ("extra", "gid", "home", "password", "uid", "variable")
+    __slots__ = ("_entry", "_place", "extra", "gid", "home", "password", "uid", "variable")
 
     def __init__(self, line: str) -> None:
         parts = line.split(":", 7)
@@ -52,6 +52,35 @@ class Row:
             self.password = LEGACY_SCHEMES[legacy[2]] + legacy[1]
         self.extra = tuple(_pair(word) for word in extra.split(" ") if word)
         self.variable = "%{" in extra or "%{" in self.home
+        self._entry: Entry | None = None  # the answers, once made, of a row without variables
+        self._place: Mapping[str, str] | None = None
+
+    def entry(self, query: Query) -> Entry:
+        """What a passdb answers: the password and all extra fields (``userdb_…`` included)."""
+        if self._entry is not None:
+            return self._entry
+        entry = Entry(self.password or None, dict(self.fields(query)))
+        if not self.variable:
+            self._entry = entry
+        return entry
+
+    def place(self, query: Query) -> Mapping[str, str]:
+        """What a userdb answers: uid, gid, home and the ``userdb_…`` extra fields."""
+        if self._place is not None:
+            return self._place
+        fields: dict[str, str] = {}
+        if self.uid:
+            fields["uid"] = self.uid
+        if self.gid:
+            fields["gid"] = self.gid
+        if self.home:
+            fields["home"] = self.home_of(query)
+        for key, value in self.fields(query):
+            if key.startswith("userdb_"):
+                fields[key[7:]] = value
+        if not self.variable:
+            self._place = fields
+        return fields
 
     def fields(self, query: Query) -> Iterator[tuple[str, str]]:
         """The extra fields, expanded for this query. Raises ConfigError for a broken template."""
@@ -231,23 +260,3 @@ def _stamp(status: os.stat_result) -> Stamp:
 
 def _why(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
-
-
-def passdb_fields(row: Row, query: Query) -> Mapping[str, str]:
-    """All extra fields, as a passdb gives them (``userdb_…`` included)."""
-    return dict(row.fields(query)) if row.extra else {}
-
-
-def userdb_fields(row: Row, query: Query) -> Mapping[str, str]:
-    """uid, gid, home and the ``userdb_…`` extra fields, as a userdb gives them."""
-    fields: dict[str, str] = {}
-    if row.uid:
-        fields["uid"] = row.uid
-    if row.gid:
-        fields["gid"] = row.gid
-    if row.home:
-        fields["home"] = row.home_of(query)
-    for key, value in row.fields(query):
-        if key.startswith("userdb_"):
-            fields[key[7:]] = value
-    return fields

@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from roost.auth.api import Query
 from roost.settings.variables import check, expand, expand_path, variables_of
 
+NAME_VARIABLES = frozenset({"user", "username", "domain"})
+MAX_KNOWN = 1000
+
 
 class FieldTemplates:
     """One block's. Raises ConfigError when a template is broken."""
@@ -24,21 +27,32 @@ class FieldTemplates:
         self._needed = frozenset(needed)
         self._databases = any(":" in name for name in needed)
         self._userdb = bool(needed & {"home", "uid", "gid"})
+        # Templates of the user's name alone give the same fields at every login: the name is the whole key.
+        self._known: dict[str, dict[str, str]] | None = {} if self._needed <= NAME_VARIABLES else None
 
     def __bool__(self) -> bool:
         return bool(self._fields)
 
-    def expanded(self, query: Query, found: Mapping[str, str], provider: str) -> dict[str, str]:
+    def expanded(self, query: Query, found: Mapping[str, str], provider: str) -> Mapping[str, str]:
         """The fields for this query; ``found`` is what the database said, as ``%{provider:name}``.
 
         Raises ConfigError (an unknown variable), Refused (an empty part of a path).
         """
+        if self._known is not None:
+            known = self._known.get(query.user)
+            if known is not None:
+                return known
         variables = query.variables(self._needed)
         if self._databases:
             variables.update((f"{provider}:{name}", value) for name, value in found.items())
         if self._userdb:
             variables.update((name, found[name]) for name in ("home", "uid", "gid") if name in found)
-        return {
+        made = {
             name: expand_path(text, variables) if is_path else expand(text, variables)
             for name, text, is_path in self._fields
         }
+        if self._known is not None:
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            self._known[query.user] = made
+        return made

@@ -5,7 +5,7 @@ from __future__ import annotations
 from roost.auth.api import Entry, Query
 from roost.settings.schema.auth import PassdbSettings
 from services.auth.passdb.base import DriverContext
-from services.auth.passwd_file import open_files, passdb_fields
+from services.auth.passwd_file import open_files
 
 
 class PasswdFile:
@@ -17,9 +17,7 @@ class PasswdFile:
     async def find(self, query: Query) -> Entry | None:
         table = self._files.cached(query) or await self._files.table(query)
         row = table.row(query.user) if table is not None else None
-        if row is None:
-            return None
-        return Entry(row.password or None, passdb_fields(row, query))
+        return None if row is None else row.entry(query)
 
     def decoy(self) -> str:
         return self._files.typical

@@ -68,6 +68,11 @@ _ENCODINGS = {"B64": Encoding.BASE64, "BASE64": Encoding.BASE64, "HEX": Encoding
 
 def parse(text: str, schemes: Mapping[str, Scheme], default: str) -> Stored:
     """``{SCHEME}data``, or bare data of the scheme ``default``. Raises BadHash (unknown scheme, undecodable)."""
+    if text[:1] == "{":  # the usual form, without the pattern
+        name, closed, data = text[1:].partition("}")
+        scheme = schemes.get(name)
+        if closed and scheme is not None and scheme.encoding is Encoding.NONE:
+            return Stored(scheme, data.encode("utf-8", "surrogateescape"))
     found = _prefix.match(text)
     encoding = None
     if found is not None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from roost.auth.api import Query
 from roost.settings.schema.auth import UserdbSettings
 from services.auth.passdb.base import DriverContext
-from services.auth.passwd_file import open_files, userdb_fields
+from services.auth.passwd_file import open_files
 
 
 class PasswdFile:
@@ -20,7 +20,7 @@ class PasswdFile:
     async def find(self, query: Query) -> Mapping[str, str] | None:
         table = self._files.cached(query) or await self._files.table(query)
         row = table.row(query.user) if table is not None else None
-        return None if row is None else userdb_fields(row, query)
+        return None if row is None else row.place(query)
 
     def iterate(self) -> AsyncIterator[str] | None:
         """Every name of the file; None when there is a file for each user or domain."""

@@ -14,7 +14,7 @@ from roost.events.log import Log, Sink
 from roost.settings.schema.auth import UserdbSettings
 from roost.worker.offload import Offload
 from services.auth.passdb.base import DriverContext
-from services.auth.passwd_file import MAX_FILES, PasswdFiles, Row, Table, passdb_fields, userdb_fields
+from services.auth.passwd_file import MAX_FILES, PasswdFiles, Row, Table
 from services.auth.userdb import USERDBS
 
 
@@ -40,20 +40,20 @@ def test_every_field_of_a_line() -> None:
     row = Row("u:{PLAIN}p:1000:1001:gecos:/home/%{user}:/bin/sh:a=b userdb_mail_path=~/m nologin x=:y=z")
     query = Query("u/..")
     assert row.password == "{PLAIN}p"
-    assert userdb_fields(row, query) == {"uid": "1000", "gid": "1001", "home": "/home/u%2f..", "mail_path": "~/m"}
-    assert passdb_fields(row, query) == {"a": "b", "userdb_mail_path": "~/m", "nologin": "yes", "x": ":y=z"}
+    assert row.place(query) == {"uid": "1000", "gid": "1001", "home": "/home/u%2f..", "mail_path": "~/m"}
+    assert row.entry(query).fields == {"a": "b", "userdb_mail_path": "~/m", "nologin": "yes", "x": ":y=z"}
 
 
 def test_short_lines_and_legacy_markers() -> None:
     assert Row("u").password == ""
-    assert userdb_fields(Row("u:p"), Query("u")) == {}
+    assert Row("u:p").place(Query("u")) == {}
     assert Row("u:ab.cdefghijkl[13]").password == "{CRYPT}ab.cdefghijkl"
     assert Row("u:{PLAIN}x[99]").password == "{PLAIN}x[99]"
 
 
 def test_extra_fields_are_expanded_once() -> None:
     row = Row("u:::::::quota=%{user}-%{protocol} plain=%x")
-    assert passdb_fields(row, Query("%{protocol}", {"service": "imap"})) == {"quota": "%{protocol}-imap", "plain": "%x"}
+    assert row.entry(Query("%{protocol}", {"service": "imap"})).fields == {"quota": "%{protocol}-imap", "plain": "%x"}
 
 
 def test_comments_empty_lines_crlf_and_octets_that_are_no_text(tmp_path: Path) -> None:
