@@ -73,7 +73,7 @@ class ImapConnection(Connection):
         self._line_waiter: asyncio.Future[None] | None = None
         self._poked = False
         self._on_tick: Callable[[], None] | None = None
-        self._slice_end = 0.0
+        self._slice_end = 0.0  # of the client's turn; also when it was last heard, near enough
         self._at_eof = False  # the client has said all it will say
         self._first = True  # nothing has arrived yet
 
@@ -125,7 +125,15 @@ class ImapConnection(Connection):
         self._bye("Disconnected: Too slow login.", "Too slow login")
 
     def _inactive(self) -> None:
-        self._bye("Disconnected for inactivity.", "Inactivity")
+        """The autologout time is over since it was set; begin again if the client did something meanwhile."""
+        limit = self.shared.imap.imap_autologout_secs
+        quiet_secs = self.loop.time() - self._slice_end
+        if self._task is not None and self._line_waiter is None:
+            quiet_secs = 0.0  # its command is still running
+        if quiet_secs + 1.0 > limit:
+            self._bye("Disconnected for inactivity.", "Inactivity")
+        else:
+            self.set_deadline(limit - max(quiet_secs, 0.0), self._inactive)
 
     def _bye(self, text: str, why: str) -> None:
         self.write(replies.untagged(b"BYE", text))
@@ -151,8 +159,6 @@ class ImapConnection(Connection):
                 dispatch.bad(session, b"*", b"tag", "", b"\x16")
                 return
             self.set_deadline(self.shared.imap.imap_login_timeout_secs, self._too_slow_to_log_in)
-        elif session.user is not None and self._on_tick is None:
-            self.set_deadline(self.shared.imap.imap_autologout_secs, self._inactive)
         self.assembler.feed(chunk)
         if self._task is None:
             self._slice_end = self.loop.time() + SLICE_SECS

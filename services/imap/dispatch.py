@@ -26,6 +26,14 @@ ERRORS: Final[dict[type[RoostError], tuple[bytes, str]]] = {
     Unavailable: (b"NO", "warning"),
     Corrupt: (b"NO", "error"),
 }
+# The shortest way for the commonest commands: a whole line of tag and name, no arguments to look for.
+_BARE = re.compile(rb"([!#$&',-\[^-z|}~\]]++) ([A-Za-z]++)\Z")
+BARE: Final = {
+    name: command
+    for command in COMMANDS.values()
+    if command.parse is None
+    for name in (command.name, command.name.lower())
+}
 SERVER_BUG: Final = b"%b NO [SERVERBUG] Internal error occurred. Refer to server log for more information.\r\n"
 
 # First words of other protocols' clients: as a tag before a line that is no command of ours they give them away.
@@ -41,23 +49,30 @@ DISCARDED_LITERAL_OCTETS: Final = 64 << 20
 
 async def execute(session: Session, line: Complete) -> None:
     """Run one command. Raises ConnectionLost and CancelledError only."""
-    args = Args(line)
-    try:
-        tag, name = args.command()
-    except Malformed:
-        bad(session, b"*", b"tag", "Invalid tag.", line.raw)
-        return
-    command = COMMANDS.get(name)
-    if command is None or not command.states & session.state:
-        bad(session, tag, name, _why_not(session, command), line.raw)
-        return
+    bare = _BARE.match(line.raw)
+    command = BARE.get(bare[2]) if bare is not None else None
+    if bare is not None and command is not None and command.states & session.state:
+        tag, name = bare.groups()
+        args = None
+    else:
+        args = Args(line)
+        try:
+            tag, name = args.command()
+        except Malformed:
+            bad(session, b"*", b"tag", "Invalid tag.", line.raw)
+            return
+        command = COMMANDS.get(name)
+        if command is None or not command.states & session.state:
+            bad(session, tag, name, _why_not(session, command), line.raw)
+            return
     client = session.client
     try:
-        if command.parse is not None:
+        if args is None:
+            done = await command.run(session, None)
+        elif command.parse is not None:
             done = await command.run(session, command.parse(args))
         else:
-            if args.pos != len(line.raw):
-                args.end()
+            args.end()
             done = await command.run(session, None)
         session.bad_commands = 0
         if session.view is not None and command.sync is not Sync.NOTHING:

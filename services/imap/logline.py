@@ -46,7 +46,5 @@ class LoginLine:
 
     def text(self, message: str, values: Values) -> str:
         """Elements whose variables are all empty are left out; the others are joined by commas."""
-        shown = [
-            fill(values) for fill, names in self._elements if not names or any(values.get(name) for name in names)
-        ]
+        shown = [fill(values) for fill, names in self._elements if not names or any(values.get(name) for name in names)]
         return self._line({"message": message, "elements": ", ".join(shown)})
