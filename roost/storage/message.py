@@ -13,6 +13,7 @@ from roost.imap.envelope import envelope
 from roost.mime import parts
 from roost.storage.limits import Limits
 
+_LINES = re.compile(rb"(?:[^\n]*+(?<=\r)\n)*+[^\n]*+")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 
 
@@ -27,7 +28,7 @@ class Derived(NamedTuple):
 
 def with_crlf(data: bytes) -> bytes:
     """The message with every line ended by CRLF, as it goes over the wire."""
-    if data.count(b"\n") == data.count(b"\r\n"):
+    if _LINES.fullmatch(data):
         return data
     return _BARE_LF.sub(b"\r\n", data)
 

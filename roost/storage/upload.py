@@ -69,7 +69,7 @@ class Upload:
             raise Unavailable("The message is gone", detail="upload closed before it was stored")
         if self._fd >= 0:
             try:
-                return _read_all(self._fd, self.size_octets)
+                return read_all(self._fd, self.size_octets)
             except OSError as exc:
                 raise Unavailable("Cannot read the message back", detail=f"{self._path}: {exc}") from exc
         if len(self._chunks) != 1:
@@ -135,7 +135,8 @@ def too_big(limit_octets: int) -> TooBig:
     return TooBig(f"Message is larger than the maximum of {limit_octets} octets")
 
 
-def _read_all(fd: int, size_octets: int) -> bytes:
+def read_all(fd: int, size_octets: int) -> bytes:
+    """The first octets of a file. Raises OSError, also when there are not as many."""
     parts = []
     at = 0
     while at < size_octets:

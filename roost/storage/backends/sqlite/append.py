@@ -18,7 +18,8 @@ from roost.storage.backends.sqlite.cache import encode_fields
 from roost.storage.backends.sqlite.transaction import Transaction
 from roost.storage.journal import Kind, masks_octets
 from roost.storage.limits import Limits
-from roost.storage.message import Derived, derive, mime_limits, with_crlf
+from roost.storage.message import derive, with_crlf
+from roost.storage.upload import read_all
 from roost.util.ranges import Ranges
 
 BODY_BITS = 20  # a body's id is its modseq, then its number inside the append: never used twice
@@ -35,82 +36,81 @@ class _Prepared:
     size: int
     data: bytes | None  # None: in the file ``blob``
     blob: str
-    derived: Derived
-    fields: bytes | None
+    cached: tuple[object, ...] | None  # a large message is parsed at once, while it is at hand
 
 
 def cache_row(body: int, data: bytes, limits: parts.Limits) -> tuple[object, ...]:
     """The row of ``cache`` for a body."""
     derived = derive(data, limits)
-    return _row(body, derived, encode_fields(data, header_stop(data, 0, derived.header_octets)))
-
-
-def _row(body: int, derived: Derived, fields: bytes | None) -> tuple[object, ...]:
+    fields = encode_fields(data, header_stop(data, 0, derived.header_octets))
     return (body, derived.envelope, derived.body, derived.bodystructure, derived.header_octets, fields)
 
 
 class Append:
-    """The three parts of the job for the writer."""
+    """The three parts of the job for the writer. Small messages are parsed later (``fresh``: body id → octets)."""
 
-    def __init__(self, mailbox: int, messages: Sequence[NewMessage], blobs: BlobFolder, limits: Limits) -> None:
+    def __init__(
+        self,
+        mailbox: int,
+        messages: Sequence[NewMessage],
+        blobs: BlobFolder,
+        limits: Limits,
+        mime: parts.Limits,
+    ) -> None:
         self.mailbox = mailbox
         self.messages = messages
         self.blobs = blobs
         self.limits = limits
-        self._mime_limits = mime_limits(limits)
+        self.fresh: dict[int, bytes] = {}
+        self._mime_limits = mime
         self._ready: list[_Prepared] = []
         # Taken over now: the uploads belong to a caller that may be cancelled while the writer works.
         self._sources: list[bytes | tuple[int, str, int]] = []
-        for message in messages:
-            upload = message.upload
-            if upload.path is not None and upload.size_octets > limits.store_body_inline_max:
-                self._sources.append((*upload.take_file(), upload.size_octets))
-            else:
-                self._sources.append(upload.data())
+        try:
+            for message in messages:
+                upload = message.upload
+                if upload.path is not None and upload.size_octets > limits.store_body_inline_max:
+                    self._sources.append((*upload.take_file(), upload.size_octets))
+                else:
+                    self._sources.append(upload.data())
+        except BaseException:
+            self.undo()
+            raise
 
     def prepare(self) -> None:
-        """Outside the transaction: line ends, large bodies to their files, what is derived. Raises Unavailable."""
+        """Outside the transaction: line ends, large bodies to their files. Raises Unavailable, ReadOnly, OSError."""
         for n, source in enumerate(self._sources):
+            self._sources[n] = b""
             if isinstance(source, bytes):
                 self._ready.append(self._prepare(with_crlf(source)))
             else:
-                self._sources[n] = b""
                 self._ready.append(self._prepare_file(*source))
         self._sources = []
 
     def _prepare(self, data: bytes) -> _Prepared:
-        derived = derive(data, self._mime_limits)
-        fields = encode_fields(data, header_stop(data, 0, derived.header_octets))
-        if len(data) > self.limits.store_body_inline_max:
-            return _Prepared(len(data), None, self.blobs.put(data), derived, fields)
-        return _Prepared(len(data), data, "", derived, fields)
+        if len(data) <= self.limits.store_body_inline_max:
+            return _Prepared(len(data), data, "", None)
+        cached = cache_row(0, data, self._mime_limits)
+        return _Prepared(len(data), None, self.blobs.put(data), cached)
 
     def _prepare_file(self, fd: int, path: str, size_octets: int) -> _Prepared:
         """A large upload is in a file already: renamed when its line ends are right, else written again."""
         try:
-            data = os.pread(fd, size_octets, 0)
-            while len(data) < size_octets:
-                more = os.pread(fd, size_octets - len(data), len(data))
-                if not more:
-                    raise OSError(f"{path}: became shorter")
-                data += more
+            data = read_all(fd, size_octets)
+            clean = with_crlf(data)
+            if clean is not data:
+                os.close(fd)
+                fd = -1
+                _unlink(path)
+                return self._prepare(clean)
+            cached = cache_row(0, data, self._mime_limits)
+            handed, fd = fd, -1
+            return _Prepared(size_octets, None, self.blobs.adopt(handed, path), cached)
         except BaseException:
-            os.close(fd)
+            if fd >= 0:
+                os.close(fd)
             _unlink(path)
             raise
-        clean = with_crlf(data)
-        if clean is not data:
-            os.close(fd)
-            _unlink(path)
-            return self._prepare(clean)
-        try:
-            name = self.blobs.adopt(fd, path)
-        except BaseException:
-            _unlink(path)
-            raise
-        derived = derive(data, self._mime_limits)
-        fields = encode_fields(data, header_stop(data, 0, derived.header_octets))
-        return _Prepared(size_octets, None, name, derived, fields)
 
     def undo(self) -> None:
         """Nothing came of it: no file stays."""
@@ -128,6 +128,7 @@ class Append:
         """Inside the transaction. Raises NoSuchMailbox, LimitExceeded."""
         uidnext, uidvalidity, text = tx.require(self.mailbox, "uidnext, uidvalidity, keywords")
         ready = self._ready
+        self.fresh.clear()
         if uidnext + len(ready) > MAX_UID:
             raise LimitExceeded("No UIDs are left in this mailbox")
         table = before = tuple(text.split())
@@ -145,9 +146,11 @@ class Append:
             body = first_body + n
             if each.data is not None:
                 tx.execute(_BODY, (body, each.data))
+                self.fresh[body] = each.data
             else:
                 tx.execute(_BLOB, (body, each.blob))
-            tx.execute(_CACHE, _row(body, each.derived, each.fields))
+            if each.cached is not None:
+                tx.execute(_CACHE, (body, *each.cached[1:]))
             date = self.messages[n].internal_date
             row = (self.mailbox, uidnext + n, body, tx.now if date is None else date, tx.now, each.size, masks[n])
             tx.execute(_MESSAGE, row)
@@ -160,6 +163,16 @@ class Append:
         )
         tx.log(self.mailbox, Kind.APPEND, uids, masks_octets(masks))
         return AppendResult(uidvalidity, uids, modseq)
+
+
+def keep_cache_rows(tx: Transaction, rows: list[tuple[object, ...]]) -> None:
+    """Store what was derived later; not for bodies that are gone by now."""
+    for row in rows:
+        tx.execute(
+            """INSERT OR IGNORE INTO cache SELECT ?, ?, ?, ?, ?, ?
+            WHERE EXISTS (SELECT 1 FROM body WHERE id = ?) OR EXISTS (SELECT 1 FROM blob WHERE id = ?)""",
+            (*row, row[0], row[0]),
+        )
 
 
 def set_keywords(tx: Transaction, mailbox: int, table: tuple[str, ...]) -> None:

@@ -20,6 +20,7 @@ from roost.storage.backends.sqlite.store import Store
 from roost.storage.backends.sqlite.user import SqliteUser
 from roost.storage.backends.sqlite.writer import Job, Pool, answer
 from roost.storage.limits import Limits
+from roost.storage.message import mime_limits
 from roost.storage.places import device_of, network_filesystem
 from roost.storage.waiting import Clock, Turn
 
@@ -36,6 +37,7 @@ class SqliteBackend:
         """Raises ConfigError for a SQLite that can lose mail, TypeError for settings of the wrong kind."""
         check_library()
         self.limits = Limits.of(context.settings)
+        self.mime_limits = mime_limits(self.limits)
         self.publish = context.publish
         self.log = context.log
         self.pool = Pool(self.limits.store_writer_threads)
@@ -54,6 +56,7 @@ class SqliteBackend:
     async def aclose(self) -> None:
         """Finish what is queued, close every database."""
         for store in list(self._open.values()):
+            store.care.derive_now()
             while not store.idle:
                 await self._turn(store)
         if self._cancel_tick is not None:

@@ -144,5 +144,6 @@ def collect(tx: Transaction) -> tuple[int, list[str]]:
             tx.execute("DELETE FROM body WHERE id = ?", (body,))
         tx.execute("DELETE FROM cache WHERE body = ?", (body,))
     if rows:
+        durable.crash_point("store-collect")
         tx.execute("DELETE FROM garbage WHERE id <= ?", (rows[-1][0],))
     return len(rows), files

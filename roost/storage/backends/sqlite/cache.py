@@ -25,11 +25,9 @@ FIELDS = (
 )  # fmt: skip
 
 _CODES = {name: code for code, name in enumerate(FIELDS)}
-_CODE_OF_NAME: dict[bytes, int] = {}
-_KNOWN = re.compile(
-    rb"^(" + b"|".join(re.escape(name) for name in FIELDS) + rb")[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+\n?",
-    re.IGNORECASE | re.MULTILINE,
-)
+_NOT_STORED = -1
+_CODE_AS_WRITTEN: dict[bytes, int] = {}  # bounded memory of the spellings met: "Message-ID" -> code
+_FIELD = re.compile(rb"(([!-9;-~]++)[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+\n?)|[^\n]*+\n?")
 
 MAX_FIELDS = 255
 MAX_BLOCK_OCTETS = 16_384  # a larger one is not stored: the header is read from the body instead
@@ -43,16 +41,14 @@ def encode_fields(data: bytes, fields_stop: int) -> bytes | None:
     offsets = [0]
     chunks = []
     size = 0
-    for found in _KNOWN.finditer(data, 0, fields_stop):
-        raw = found[0]
+    for raw, name in _FIELD.findall(data, 0, fields_stop):
+        code = _CODE_AS_WRITTEN.get(name)
+        if code is None:
+            code = _code_of(name)
+        if code == _NOT_STORED:
+            continue
         if raw[-1] != 10:
             raw += b"\r\n"
-        name = found[1]
-        code = _CODE_OF_NAME.get(name)
-        if code is None:
-            code = _CODES[name.lower()]
-            if len(_CODE_OF_NAME) < 1000:
-                _CODE_OF_NAME[name] = code
         codes.append(code)
         chunks.append(raw)
         size += len(raw)
@@ -62,6 +58,13 @@ def encode_fields(data: bytes, fields_stop: int) -> bytes | None:
         return None
     start = 1 + count + 4 * (count + 1)
     return b"%c%b%b%b" % (count, bytes(codes), _layouts[count].pack(*[start + at for at in offsets]), b"".join(chunks))
+
+
+def _code_of(name: bytes) -> int:
+    code = _CODES.get(name.lower(), _NOT_STORED)
+    if len(_CODE_AS_WRITTEN) < 2000 and len(name) < 64:
+        _CODE_AS_WRITTEN[name] = code
+    return code
 
 
 def known(names: Collection[bytes]) -> bool:

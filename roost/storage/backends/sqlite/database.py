@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import apsw
 
+from roost import durable
 from roost.errors import Corrupt, ReadOnly, RoostError, Unavailable
 from roost.storage.backends.sqlite.bodies import BlobFolder
 from roost.storage.backends.sqlite.connection import (
@@ -183,11 +184,13 @@ class Database:
         """COMMIT without a wait for the disk; the memory does not know of it yet. Raises Unavailable, ReadOnly."""
         assert self.connection is not None and self._watch is not None
         before = self._watch.head()
+        durable.crash_point("store-inline-commit")
         try:
             self.connection.execute("COMMIT")
         except apsw.Error as exc:
             self.rollback()
             raise self.failed(translate(exc, self.path)) from exc
+        durable.crash_point("store-inline-committed")
         after = self._watch.head()
         if only_one_commit_between(before, after):
             self._seen = after

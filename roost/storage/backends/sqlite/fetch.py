@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import lru_cache
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,6 @@ from roost.storage.backends.sqlite.cache import Picker, known
 from roost.storage.backends.sqlite.connection import translate
 from roost.storage.backends.sqlite.expunge import json_list
 from roost.storage.columns import Columns
-from roost.storage.message import mime_limits
 from roost.util.ranges import Ranges
 
 if TYPE_CHECKING:
@@ -34,17 +34,18 @@ CONTENT_BATCH_OCTETS = 1 << 20  # message octets held for one batch
 CONTENT_ALONG_OCTETS = 64 << 10  # larger bodies are read when asked for
 SPARSE = 3  # read this many times more rows than wanted rather than name each
 
-CACHE_ITEMS = Items.ENVELOPE | Items.BODY | Items.BODYSTRUCTURE
+# As plain numbers: reading a member off its enumeration costs more than the question.
+FLAGS, MODSEQ, CONTENT = Items.FLAGS.value, Items.MODSEQ.value, Items.CONTENT.value
 
 # Item, what SELECT brings for it, MessageBatch's name for it, its place in a row of ``cache`` (0: not there).
 ROW_ITEMS = (
-    (Items.INTERNAL_DATE, "m.internal_date", "internal_dates", 0),
-    (Items.SAVE_DATE, "m.save_date", "save_dates", 0),
-    (Items.SIZE, "m.size", "sizes", 0),
-    (Items.EMAIL_ID, "m.body", "email_ids", 0),
-    (Items.ENVELOPE, "c.envelope", "envelopes", 1),
-    (Items.BODY, "c.structure", "bodies", 2),
-    (Items.BODYSTRUCTURE, "c.bodystructure", "bodystructures", 3),
+    (Items.INTERNAL_DATE.value, "m.internal_date", "internal_dates", 0),
+    (Items.SAVE_DATE.value, "m.save_date", "save_dates", 0),
+    (Items.SIZE.value, "m.size", "sizes", 0),
+    (Items.EMAIL_ID.value, "m.body", "email_ids", 0),
+    (Items.ENVELOPE.value, "c.envelope", "envelopes", 1),
+    (Items.BODY.value, "c.structure", "bodies", 2),
+    (Items.BODYSTRUCTURE.value, "c.bodystructure", "bodystructures", 3),
 )
 FIELDS_PLACE = 5
 
@@ -54,21 +55,21 @@ _LIST = "m.mailbox = ? AND m.uid IN (SELECT value FROM json_each(?)) ORDER BY m.
 Rows = list[tuple[int, int]]
 
 
-class Fetch:
-    """One ``list_messages``."""
+class Plan:
+    """What a request needs, worked out once for each kind of request."""
 
-    def __init__(self, store: Store, box: Box, request: FetchRequest) -> None:
-        self.store = store
-        self.box = box
-        self.request = request
-        self.items = request.items
-        fields = request.header_fields
+    __slots__ = ("cached", "content", "fields", "flags", "modseqs", "names", "picker", "places", "reads_rows", "sql")
+
+    def __init__(self, items: int, fields: tuple[bytes, ...] | None) -> None:
+        self.content = bool(items & CONTENT)
+        self.flags = bool(items & FLAGS)
+        self.modseqs = bool(items & MODSEQ)
         self.fields = None if fields is None else frozenset(fields)
         self.picker = Picker(fields) if fields is not None and known(fields) else None
-        wanted = [row for row in ROW_ITEMS if request.items & row[0]]
+        wanted = [row for row in ROW_ITEMS if items & row[0]]
         self.names = [name for _, _, name, _ in wanted]
         self.places = [place for _, _, _, place in wanted]
-        self.cached = bool(self.items & CACHE_ITEMS) or self.picker is not None
+        self.cached = any(self.places) or self.picker is not None
         columns = ["m.uid", *[sql for _, sql, _, _ in wanted]]
         tables = "message m"
         if self.picker is not None:
@@ -80,13 +81,31 @@ class Fetch:
         self.sql = f"SELECT {', '.join(columns)} FROM {tables} WHERE "
         self.reads_rows = bool(self.names) or fields is not None
 
+
+@lru_cache(maxsize=256)
+def plan_for(items: int, fields: tuple[bytes, ...] | None) -> Plan:
+    """The plan of a request; clients repeat themselves."""
+    return Plan(items, fields)
+
+
+class Fetch:
+    """One ``list_messages``."""
+
+    __slots__ = ("box", "plan", "since", "store")
+
+    def __init__(self, store: Store, box: Box, request: FetchRequest) -> None:
+        self.store = store
+        self.box = box
+        self.plan = plan_for(request.items.value, request.header_fields)
+        self.since = request.changed_since
+
     async def batches(self, uids: Ranges) -> AsyncIterator[MessageBatch]:
         """Ascending; missing UIDs are skipped."""
         columns = self.store.columns(self.box)
         snapshot = columns.uids
-        content = bool(self.items & Items.CONTENT)
+        content = self.plan.content
         first = True
-        for rows in chunks(columns.rows(uids), ROW_BATCH if self.reads_rows or content else COLUMN_BATCH):
+        for rows in chunks(columns.rows(uids), ROW_BATCH if self.plan.reads_rows or content else COLUMN_BATCH):
             if not first:  # others had their turn
                 if not self.store.ready:
                     await self.store.open()
@@ -104,7 +123,7 @@ class Fetch:
                 for part in self._with_contents(batch, dense):
                     yield part
             else:
-                if self.reads_rows:
+                if self.plan.reads_rows:
                     self._add_rows(batch, dense)
                 if batch.uids:
                     yield batch
@@ -113,7 +132,7 @@ class Fetch:
 
     def _from_rows(self, columns: Columns, rows: Rows) -> MessageBatch | None:
         uids = columns.column_slices(columns.uids, rows)
-        since = self.request.changed_since
+        since = self.since
         if since is not None:
             modseqs = columns.column_slices(columns.modseqs, rows)
             if max(modseqs) <= since:
@@ -121,23 +140,23 @@ class Fetch:
             if min(modseqs) <= since:
                 return self._from_uids(columns, uids)
         batch = MessageBatch(uids)
-        if self.items & Items.FLAGS:
+        if self.plan.flags:
             batch.flags = columns.column_slices(columns.flags, rows)
-        if self.items & Items.MODSEQ:
+        if self.plan.modseqs:
             batch.modseqs = columns.column_slices(columns.modseqs, rows)
         return batch
 
     def _from_uids(self, columns: Columns, uids: array[int]) -> MessageBatch | None:
-        since = self.request.changed_since
+        since = self.since
         rows = [row for row in map(columns.row, uids) if row >= 0]
         if since is not None:
             rows = [row for row in rows if columns.modseqs[row] > since]
         if not rows:
             return None
         batch = MessageBatch(array("I", [columns.uids[row] for row in rows]))
-        if self.items & Items.FLAGS:
+        if self.plan.flags:
             batch.flags = array("Q", [columns.flags[row] for row in rows])
-        if self.items & Items.MODSEQ:
+        if self.plan.modseqs:
             batch.modseqs = array("Q", [columns.modseqs[row] for row in rows])
         return batch
 
@@ -151,26 +170,26 @@ class Fetch:
 
     def _add_rows(self, batch: MessageBatch, dense: bool) -> None:
         where, args = self._where(batch, dense)
-        rows = _matching(batch, self.store.query(self.sql + where, args))
-        if self.cached and None in [row[-1] for row in rows]:
+        rows = _matching(batch, self.store.query(self.plan.sql + where, args))
+        if self.plan.cached and None in [row[-1] for row in rows]:
             rows = self._derive_missing(batch, dense, rows)
         columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * 10
-        for n, name in enumerate(self.names, 1):
+        for n, name in enumerate(self.plan.names, 1):
             if name == "email_ids":
                 batch.email_ids = [f"e{body:x}" for body in columns[n]]
             else:
                 setattr(batch, name, columns[n])
-        if self.fields is not None:
-            batch.headers = self._headers(batch, dense, columns[1 + len(self.names)] if self.picker else ())
+        if self.plan.fields is not None:
+            batch.headers = self._headers(batch, dense, columns[1 + len(self.plan.names)] if self.plan.picker else ())
 
     def _headers(self, batch: MessageBatch, dense: bool, blocks: Sequence[bytes | None]) -> list[bytes]:
-        if self.picker is None:
+        if self.plan.picker is None:
             return self._headers_from_bodies(batch, dense)
         try:
             if None not in blocks:
-                return list(map(self.picker.pick, blocks))  # type: ignore[arg-type]  # no None among them
+                return list(map(self.plan.picker.pick, blocks))  # type: ignore[arg-type]  # no None among them
             whole = self._headers_from_bodies(batch, dense)
-            return [self.picker.pick(block) if block is not None else whole[n] for n, block in enumerate(blocks)]
+            return [self.plan.picker.pick(block) if block is not None else whole[n] for n, block in enumerate(blocks)]
         except (IndexError, ValueError) as exc:
             raise self._corrupt(f"cached fields: {exc}") from exc
 
@@ -180,11 +199,11 @@ class Fetch:
         sql = f"""SELECT m.uid, m.body, ifnull(c.header_octets, m.size),
             substr(b.data, 1, ifnull(c.header_octets, m.size)) FROM message m
             LEFT JOIN cache c ON c.body = m.body LEFT JOIN body b ON b.id = m.body WHERE {where}"""
-        assert self.fields is not None
+        assert self.plan.fields is not None
         found = {}
         for uid, body, octets, data in self.store.query(sql, args):
             header = data if data is not None else read_blob(self.store, body, 0, octets)
-            found[uid] = select_fields(header, self.fields)
+            found[uid] = select_fields(header, self.plan.fields)
         return [found.get(uid, b"") for uid in batch.uids]
 
     def _derive_missing(self, batch: MessageBatch, dense: bool, rows: list[Any]) -> list[Any]:
@@ -192,7 +211,7 @@ class Fetch:
         where, args = self._where(batch, dense)
         sql = f"""SELECT m.uid, m.body, m.size, b.data FROM message m LEFT JOIN cache c ON c.body = m.body
             LEFT JOIN body b ON b.id = m.body WHERE c.body IS NULL AND {where}"""
-        limits = mime_limits(self.store.backend.limits)
+        limits = self.store.backend.mime_limits
         fresh = {}
         for uid, body, size, data in self.store.query(sql, args):
             fresh[uid] = cache_row(body, data if data is not None else read_blob(self.store, body, 0, size), limits)
@@ -201,7 +220,11 @@ class Fetch:
         for row in rows:
             made = fresh.get(row[0]) if row[-1] is None else None
             if made is not None:
-                row = (row[0], *[made[p] if p else old for p, old in zip(self.places, row[1:], strict=False)], made[0])
+                row = (
+                    row[0],
+                    *[made[p] if p else old for p, old in zip(self.plan.places, row[1:], strict=False)],
+                    made[0],
+                )
             out.append(row)
         return out
 
@@ -219,7 +242,7 @@ class Fetch:
                 end += 1
             part = _cut(batch, at, end)
             _matching(part, [(uid,) for uid in part.uids if uid in bodies])
-            if part.uids and self.reads_rows:
+            if part.uids and self.plan.reads_rows:
                 self._add_rows(part, dense)
             if part.uids:
                 part.contents = [bodies[uid] for uid in part.uids]

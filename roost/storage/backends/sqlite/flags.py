@@ -13,13 +13,16 @@ from roost.storage import flagbits
 from roost.storage.api import Flags, FlagsOp, StoreResult, Update
 from roost.storage.api import Kind as Hint
 from roost.storage.backends.sqlite.append import set_keywords
-from roost.storage.backends.sqlite.box import Box
 from roost.storage.backends.sqlite.store import Store
-from roost.storage.backends.sqlite.transaction import Transaction
+from roost.storage.backends.sqlite.transaction import LOG, Transaction, uids_to_row
 from roost.storage.columns import Columns, StorePlan
 from roost.storage.journal import Entry, Kind, mask_octets
 from roost.storage.limits import Limits
-from roost.util.ranges import Ranges
+from roost.util.ranges import EMPTY, Ranges
+
+# Looked up once: reading a member off its enumeration costs more than the comparison.
+KEYWORDS = Kind.KEYWORDS
+NEW_FLAGS = Hint.FLAGS
 
 KINDS = {FlagsOp.ADD: Kind.ADD, FlagsOp.REMOVE: Kind.REMOVE, FlagsOp.SET: Kind.SET}
 
@@ -55,56 +58,42 @@ def store_inline(store: Store, number: int, wish: Wish) -> StoreResult | None:
         if not plan.changed:
             store.rollback()
             return StoreResult(0, (), (), plan.conflicts, plan.missing, columns.keywords)
-        entries = _write(store, tx, number, columns, table, wish.op, mask, plan)
+        entries = store.guard(_write, tx, number, table if table != columns.keywords else None, wish.op, mask, plan)
     except BaseException:
         store.rollback()
         raise
     store.commit_inline(tx)
-    return _apply(store, box, columns, entries, plan)
+    for entry in entries[:-1]:
+        columns.apply(entry)
+        store.applied(box, entry)
+    entry = entries[-1]
+    columns.store(plan.rows, wish.op, mask, entry.modseq)
+    store.applied(box, entry)
+    store.backend.publish(Update(store.username, box.id, entry.modseq, NEW_FLAGS))
+    store.care.fold_if_due(box, columns)
+    return StoreResult(
+        entry.modseq,
+        columns.column_slices(columns.uids, plan.rows),
+        columns.column_slices(columns.flags, plan.rows),
+        plan.conflicts,
+        plan.missing,
+        columns.keywords,
+    )
 
 
 def _write(
-    store: Store,
-    tx: Transaction,
-    number: int,
-    columns: Columns,
-    table: tuple[str, ...],
-    op: FlagsOp,
-    mask: int,
-    plan: StorePlan,
+    tx: Transaction, number: int, new_table: tuple[str, ...] | None, op: FlagsOp, mask: int, plan: StorePlan
 ) -> list[Entry]:
+    """The journal rows of a STORE."""
     entries = []
-
-    def write() -> None:
-        if table != columns.keywords:
-            set_keywords(tx, number, table)
-            entries.append(Entry(tx.modseq, Kind.KEYWORDS, Ranges(), " ".join(table).encode()))
-        data = mask_octets(mask)
-        modseq = tx.log(number, KINDS[op], plan.changed, data)
-        entries.append(Entry(modseq, KINDS[op], plan.changed, data))
-
-    store.guard(write)
+    if new_table is not None:
+        set_keywords(tx, number, new_table)
+        entries.append(Entry(tx.modseq, KEYWORDS, EMPTY, " ".join(new_table).encode()))
+    kind, data = KINDS[op], mask_octets(mask)
+    modseq = tx.modseq = tx.modseq + 1
+    tx.execute(LOG, (modseq, number, kind, tx.now, uids_to_row(plan.changed), data))
+    entries.append(Entry(modseq, kind, plan.changed, data))
     return entries
-
-
-def _apply(store: Store, box: Box, columns: Columns, entries: list[Entry], plan: StorePlan) -> StoreResult:
-    for entry in entries:
-        if entry.kind is Kind.KEYWORDS:
-            columns.apply(entry)
-        else:
-            op = FlagsOp.ADD if entry.kind is Kind.ADD else FlagsOp.REMOVE if entry.kind is Kind.REMOVE else FlagsOp.SET
-            columns.store(plan.rows, op, entry.mask, entry.modseq)
-        store.applied(box, entry)
-    store.backend.publish(Update(store.username, box.id, columns.modseq, Hint.FLAGS))
-    store.care.fold_if_due(box, columns)
-    return StoreResult(
-        modseq=columns.modseq,
-        changed_uids=columns.column_slices(columns.uids, plan.rows),
-        changed_flags=columns.column_slices(columns.flags, plan.rows),
-        conflicts=plan.conflicts,
-        missing=plan.missing,
-        keywords=columns.keywords,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import sys
 import zlib
 from array import array
 
+from roost import durable
 from roost.storage.backends.sqlite.transaction import Transaction
 from roost.storage.columns import Columns
 
@@ -71,6 +72,7 @@ def fold(tx: Transaction, mailbox: int, upto: int, blob: bytes | None) -> None:
         tx.execute("INSERT OR REPLACE INTO snapshot VALUES (?, ?)", (mailbox, blob))
     elif tx.value(_CHANGED, mailbox, upto, mailbox) is not None:
         return
+    durable.crash_point("store-fold")
     tx.execute("UPDATE mailbox SET folded = ? WHERE id = ? AND folded < ?", (upto, mailbox, upto))
 
 

@@ -36,7 +36,6 @@ from roost.storage.backends.sqlite.store import TAIL_OF_BOX, Store
 from roost.storage.backends.sqlite.transaction import Transaction, entry_of
 from roost.storage.columns import Columns
 from roost.storage.journal import changes_since
-from roost.storage.message import mime_limits
 from roost.storage.search import search
 from roost.util.ranges import EMPTY, Ranges
 
@@ -193,16 +192,20 @@ class SqliteMailbox:
 
     async def search_messages(self, criteria: Criteria, within: Ranges | None = None) -> SearchResult:
         columns = self._store.columns(await self._open())
-        return await search(self, columns, criteria, within, mime_limits(self._store.backend.limits))
+        return await search(self, columns, criteria, within, self._store.backend.mime_limits)
 
     # -- changing ---------------------------------------------------------------------------------------------------
 
     async def create_messages(self, messages: Sequence[NewMessage]) -> AppendResult:
-        box = await self._open()
+        store = self._store
         if not messages:
-            return AppendResult(box.uidvalidity, EMPTY, 0)
-        job = Append(self._number, messages, self._store.blobs, self._store.backend.limits)
-        return await self._store.submit(job.run, prepare=job.prepare, undo=job.undo)
+            return AppendResult((await self._open()).uidvalidity, EMPTY, 0)
+        if not store.ready:
+            await store.open()
+        job = Append(self._number, messages, store.blobs, store.backend.limits, store.backend.mime_limits)
+        result = await store.submit(job.run, prepare=job.prepare, undo=job.undo)
+        store.care.derive_later(job.fresh)
+        return result
 
     async def update_messages_flags(
         self, uids: Ranges, op: FlagsOp, flags: Flags, *, unchanged_since: int | None = None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from roost.errors import NoSuchMailbox, ReadOnly, Unavailable
 from roost.storage.backends.sqlite import folding
+from roost.storage.backends.sqlite.append import keep_cache_rows
 from roost.storage.backends.sqlite.box import Box
 from roost.storage.backends.sqlite.database import Database
 from roost.storage.backends.sqlite.mailboxes import first_mailboxes
@@ -260,7 +261,7 @@ class Store(Database):
         try:
             tx = self.begin_inline()
             if tx is not None:
-                self.guard(_keep_cache_rows, tx, rows)
+                self.guard(keep_cache_rows, tx, rows)
                 self.commit_inline(tx)
         except (ReadOnly, Unavailable):
             pass
@@ -273,15 +274,6 @@ def _claim(tx: Transaction, number: int, uidnext: int) -> int:
     if first < uidnext:
         tx.execute("UPDATE mailbox SET first_recent = ? WHERE id = ?", (uidnext, number))
     return first
-
-
-def _keep_cache_rows(tx: Transaction, rows: list[tuple[object, ...]]) -> None:
-    for row in rows:
-        tx.execute(
-            """INSERT OR REPLACE INTO cache SELECT ?, ?, ?, ?, ?, ?
-            WHERE EXISTS (SELECT 1 FROM body WHERE id = ?) OR EXISTS (SELECT 1 FROM blob WHERE id = ?)""",
-            (*row, row[0], row[0]),
-        )
 
 
 def _on_plan(mailbox: int, upto: int, plan: T, run: Callable[[Transaction, T], Any]) -> Callable[[Transaction], Any]:

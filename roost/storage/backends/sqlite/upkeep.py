@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from roost.storage.backends.sqlite import folding
+from roost.storage.backends.sqlite.append import cache_row, keep_cache_rows
 from roost.storage.backends.sqlite.bodies import COLLECT_ROWS, collect
 from roost.storage.backends.sqlite.box import Box
 from roost.storage.backends.sqlite.transaction import Transaction
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 FOLD_ENTRIES = 512  # a snapshot is renewed after this many changes, and one more for each 64 messages
 COLLECT_SECS = 2.0
+DERIVE_SECS = 0.1
+FRESH_OCTETS = 1 << 20  # of one store, waiting to be parsed
 
 
 class Upkeep:
@@ -25,6 +28,8 @@ class Upkeep:
         self._store = store
         self._collecting = False
         self._swept = False
+        self._fresh: dict[int, bytes] = {}
+        self._fresh_octets = 0
 
     def fold(self, box: Box, columns: Columns) -> None:
         """Renew the snapshot from these columns, which are the mailbox at ``upto``."""
@@ -53,6 +58,36 @@ class Upkeep:
         """After columns were read from a snapshot that holds until ``folded`` and ``since_fold`` entries."""
         if box.since_fold > FOLD_ENTRIES or self._store.upto - folded > 4 * FOLD_ENTRIES:
             self.fold(box, columns)
+
+    # -- parsing of new messages ------------------------------------------------------------------------------------
+
+    def derive_later(self, fresh: dict[int, bytes]) -> None:
+        """New bodies, to be parsed when they have been answered: in batches that cost half of parsing each alone.
+
+        What is read before that is parsed by the reader, what a crash forgets too.
+        """
+        if not fresh:
+            return
+        if not self._fresh:
+            self._store.backend.clock.call_later(DERIVE_SECS, self.derive_now)
+        self._fresh.update(fresh)
+        self._fresh_octets += sum(map(len, fresh.values()))
+        if self._fresh_octets > FRESH_OCTETS:
+            self.derive_now()
+
+    def derive_now(self) -> None:
+        """Parse what waits, on the writer's thread."""
+        fresh, self._fresh, self._fresh_octets = self._fresh, {}, 0
+        if not fresh or self._store.connection is None:
+            return
+        limits = self._store.backend.mime_limits
+        rows: list[tuple[object, ...]] = []
+        self._store.upkeep(
+            lambda tx: keep_cache_rows(tx, rows),
+            prepare=lambda: rows.extend([cache_row(body, data, limits) for body, data in fresh.items()]),
+        )
+
+    # -- bodies of removed messages ---------------------------------------------------------------------------------
 
     def collect_soon(self) -> None:
         """Bodies of removed messages are freed a little later."""
