@@ -284,6 +284,9 @@ class ImapConnection(Connection):
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
+    def poke_in(self, secs: float) -> None:
+        self.loop.call_later(secs, self.poke)
+
     def idling(self, on_tick: Callable[[], None] | None) -> None:
         self._on_tick = on_tick
         if on_tick is None:

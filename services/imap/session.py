@@ -16,6 +16,7 @@ from services.imap.resync import catch_up
 from services.imap.selected import View
 from services.imap.shared import Shared
 
+WATCH_SETTLES_SECS = 0.25
 GONE_MAILBOX = b"* BYE Selected mailbox was deleted or replaced, reconnect to go on.\r\n"
 
 
@@ -48,6 +49,10 @@ class Client(Protocol):
 
     def poke(self) -> None:
         """Wake ``line_or_poke``; many pokes are one."""
+        ...
+
+    def poke_in(self, secs: float) -> None:
+        """``poke`` later, once."""
         ...
 
     def idling(self, on_tick: Callable[[], None] | None) -> None:
@@ -209,9 +214,13 @@ class Session:
             await view.mailbox.aclose()
 
     def watch(self) -> None:
-        """Wake ``line_or_poke`` when the selected mailbox may have changed; stays on until the session ends."""
+        """Wake ``line_or_poke`` when the selected mailbox may have changed; stays on until the session ends.
+
+        Other processes' hints come once the notify room knows of it; what happened before that is looked for once.
+        """
         if self.unwatch is None:
             self.unwatch = self.shared.watch(self.username, self._hint)
+            self.client.poke_in(WATCH_SETTLES_SECS)
 
     def _hint(self, update: Update) -> None:
         view = self.view

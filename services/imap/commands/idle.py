@@ -21,7 +21,6 @@ async def run(session: Session, _: None) -> None:
 
     def still_here() -> None:
         client.write(STILL_HERE)
-        client.poke()
 
     if session.view is not None:
         session.view.parsed = None
@@ -40,7 +39,7 @@ async def run(session: Session, _: None) -> None:
 
 
 async def _tell(session: Session) -> None:
-    """What has happened; a store that cannot say is asked again at the next hint or tick."""
+    """What has happened; a store that cannot say is asked again at the next hint."""
     try:
         await session.sync(expunge=True)
     except ConnectionLost:
