@@ -16,6 +16,9 @@ one of:
 * ``discard_literal()``: read and thrown away, ``None`` stands in ``literals``;
 * ``refuse()``: only for ``sync``: the client has not sent it and, told NO, will not; the command is forgotten.
 
+A line that is too long takes its whole command with it, also the literals it sends without being asked: what stands in
+a literal is never read as a command. A "+" literal of 2**63 octets or more has that size, less one.
+
 Bounds: at most ``max_line_octets`` of line (all pieces of one command together, without literals) and
 ``literal_memory_octets`` are kept, however the octets are cut; each octet is looked at once or twice.
 """
@@ -28,10 +31,14 @@ from typing import Final
 
 LITERAL_MEMORY_OCTETS: Final = 64 * 1024
 
-_LITERAL = re.compile(rb"(~?)\{([0-9]{1,19})(\+?)\}")
+_LITERAL = re.compile(rb"(~?)\{([0-9]+)(\+?)\}")
 # What stands before a literal: text with every quoted string closed, then a space or "(".
 _BEFORE_LITERAL = re.compile(rb'(?:[^"]++|"(?:[^"\\]++|\\.)*+")*+(?<=[ (])')
 _MAX_LITERAL = (1 << 63) - 1
+_MAX_LITERAL_DIGITS = 19
+# The end of a line that is not read, where a literal follows unasked.
+_SKIPPED_LITERAL = re.compile(rb"[ (]~?\{([0-9]+)\+\}\r?\Z")
+_SKIPPED_KEPT_OCTETS = 64
 _CR, _CLOSING_BRACE = 0x0D, 0x7D
 _LINE_TOO_LONG_KEPT_OCTETS = 256
 
@@ -99,6 +106,7 @@ class Assembler:
         "_raw",
         "_raw_octets",
         "_sink",
+        "_skipped",
         "_tail",
         "_value",
         "literal_memory_octets",
@@ -119,6 +127,7 @@ class Assembler:
         self._missing_octets = 0  # of the literal being read
         self._sink: Callable[[memoryview], object] | None = None
         self._value: object = None
+        self._skipped: bytes | None = None  # inside a command that is thrown away: the end of its last line so far
         self._forget_command()
 
     def _forget_command(self) -> None:
@@ -177,7 +186,9 @@ class Assembler:
             self._pos = end + 1
             stop = end - 1 if buf[end - 1] == _CR and end > start else end
             if stop - start + self._raw_octets > self.max_line_octets:
-                return self._too_long(buf[start : start + _LINE_TOO_LONG_KEPT_OCTETS])
+                too_long = self._too_long(buf[start : start + _LINE_TOO_LONG_KEPT_OCTETS])
+                self._skip_literal(buf[max(start, stop - _SKIPPED_KEPT_OCTETS) : stop])
+                return too_long
             if stop > start and buf[stop - 1] == _CLOSING_BRACE and (marker := _literal_marker(buf[start:stop])):
                 event = self._announce(buf[start:stop], marker)
                 if event is not None:
@@ -227,7 +238,7 @@ class Assembler:
     def _announce(self, line: bytes, marker: re.Match[bytes]) -> Literal | None:
         """The line ends in a literal: remember the line; an event if somebody must decide or answer."""
         binary, digits, plus = marker.groups()
-        size = int(digits)
+        size = _size_of(digits)
         piece = line[: marker.start()] + binary + b"\n"
         self._raw.append(piece)
         self._raw_octets += len(line)
@@ -259,17 +270,51 @@ class Assembler:
                 self._pos += sent
                 if self._missing_octets:
                     return False
+            if self._skipped is not None:
+                self._mode = _SKIP_LINE
+                return self._skip_command()
             self._literals.append(self._value)
             self._sink = self._value = None
-        else:  # _SKIP_LINE
-            end = self._buf.find(b"\n", self._pos)
+        else:
+            return self._skip_command()
+        self._mode = _LINE
+        return True
+
+    def _skip_command(self) -> bool:
+        """Throw away up to the end of a line, and the literals and lines that belong to it. False: it has not come."""
+        while True:
+            buf = self._buf
+            start = self._pos
+            end = buf.find(b"\n", start)
+            stop = end if end >= 0 else len(buf)
+            before = self._skipped or b""
+            self._skipped = (before + buf[max(start, stop - _SKIPPED_KEPT_OCTETS) : stop])[-_SKIPPED_KEPT_OCTETS:]
             if end < 0:
                 self._buf = b""
                 self._pos = 0
                 return False
             self._pos = end + 1
-        self._mode = _LINE
-        return True
+            self._mode = _LINE
+            self._skip_literal(self._skipped)
+            if not self._mode:
+                return True
+            sent = min(len(buf) - self._pos, self._missing_octets)
+            self._missing_octets -= sent
+            self._pos += sent
+            if self._missing_octets:
+                return False
+            self._mode = _SKIP_LINE
+
+    def _skip_literal(self, line_end: bytes) -> None:
+        """A line of a command that is thrown away has ended so: a literal may follow, and then more of the command."""
+        marker = _SKIPPED_LITERAL.search(line_end)
+        if marker is None:
+            self._skipped = None
+            return
+        self._skipped = b""
+        self._missing_octets = _size_of(marker[1])
+        self._sink = _nowhere
+        self._mode = _STREAM
 
     def _stream(self, view: memoryview) -> None:
         if view and self._sink is not None:
@@ -284,6 +329,7 @@ class Assembler:
         self._pos = 0
         if self._mode == _LINE and len(self._tail) + self._raw_octets > self.max_line_octets + 1:
             start = bytes(self._tail[:_LINE_TOO_LONG_KEPT_OCTETS])
+            self._skipped = bytes(self._tail[-_SKIPPED_KEPT_OCTETS:])
             self._tail.clear()
             self._mode = _SKIP_LINE
             return self._too_long(start)
@@ -303,9 +349,21 @@ def _literal_marker(line: bytes) -> re.Match[bytes] | None:
         return None
     start = brace - 1 if brace and line[brace - 1 : brace] == b"~" else brace
     marker = _LITERAL.fullmatch(line, start)
-    if marker is None or int(marker[2]) > _MAX_LITERAL or not _BEFORE_LITERAL.fullmatch(line, 0, start):
+    if marker is None or not _BEFORE_LITERAL.fullmatch(line, 0, start):
         return None
+    if len(marker[2]) >= _MAX_LITERAL_DIGITS and not marker[3] and _digits_value(marker[2]) > _MAX_LITERAL:
+        return None  # nothing comes until we ask for it, and we will not
     return marker
+
+
+def _digits_value(digits: bytes) -> int:
+    """Of any number of digits; above ``_MAX_LITERAL`` only that it is."""
+    significant = digits.lstrip(b"0")
+    return int(significant or b"0") if len(significant) <= _MAX_LITERAL_DIGITS else _MAX_LITERAL + 1
+
+
+def _size_of(digits: bytes) -> int:
+    return int(digits) if len(digits) < _MAX_LITERAL_DIGITS else min(_digits_value(digits), _MAX_LITERAL)
 
 
 def _nowhere(view: memoryview) -> None:
