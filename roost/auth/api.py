@@ -29,11 +29,11 @@ class Query:
     mechanism: str = ""  # lower case; "" when nobody authenticates (a lookup)
     original_user: str = ""  # the name as the client wrote it
     authenticated: bool = False  # userdb: a passdb has just proved this user
+    service: str = ""  # imap, lmtp, smtp …; taken from the parameters when not given
 
-    @property
-    def service(self) -> str:
-        """imap, lmtp, smtp …"""
-        return self.parameters.get("service") or self.parameters.get("protocol", "")
+    def __post_init__(self) -> None:
+        if not self.service:
+            self.service = self.parameters.get("service") or self.parameters.get("protocol", "")
 
     def variables(self, names: Iterable[str] | None = None) -> dict[str, str]:
         """``%{variables}`` for paths and fields: all of VARIABLES, or those of ``names`` that are among them.

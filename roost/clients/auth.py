@@ -275,7 +275,7 @@ def _parameters(conn: ConnInfo) -> bytes:
 
 def _auth_body(mechanism: bytes, conn: ConnInfo, initial: bytes | None) -> bytes:
     """Everything of AUTH after its id."""
-    body = mechanism + _parameters(conn) + b"\t" + wire.USERDB_PARAMETER.encode()
+    body = mechanism + _parameters(conn) + b"\t" + wire.USERDB_PARAMETER
     if initial is not None:
         body += b"\tresp=" + (wire.encode_base64(initial) or b"=")
     if len(body) > MAX_LINE_OCTETS - 32:

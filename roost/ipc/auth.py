@@ -10,8 +10,9 @@ Texts are ``str`` with undecodable octets as lone surrogates, so any octets surv
 from __future__ import annotations
 
 import binascii
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from roost.errors import Malformed
 from roost.ipc.lines import MAX_LINE_OCTETS, escape, to_octets, to_text, unescape
@@ -52,7 +53,7 @@ USER_DISABLED = "user_disabled"
 PASS_EXPIRED = "pass_expired"
 INVALID_BASE64 = "invalid_base64"
 
-USERDB_PARAMETER = "userdb"  # ours: bare parameter of AUTH on a login socket; OK then carries userdb_<field>=
+USERDB_PARAMETER = b"userdb"  # ours: bare parameter of AUTH on a login socket; OK then carries userdb_<field>=
 
 
 # --- both sides ---------------------------------------------------------------------------------------------------
@@ -97,7 +98,7 @@ def fields_octets(fields: Mapping[str, str | None]) -> bytes:
     for key, value in fields.items():
         text = key if value is None else f"{key}={value}"
         # Control characters are not printable; so most fields need neither search nor replacement.
-        shown.append("\t" + (text if text.isprintable() else to_text(escape(to_octets(text)))))
+        shown.append("\t" + (text if text.isprintable() else _escaped(text)))
     return "".join(shown).encode("utf-8", "surrogateescape")
 
 
@@ -114,6 +115,48 @@ def parse_fields(arguments: Iterable[bytes]) -> dict[str, str]:
         key, _, value = argument.partition("=")
         fields[key] = value
     return fields
+
+
+class Parameters(Mapping[str, str]):
+    """The parameters of one line, taken apart when somebody asks for one; most requests need hardly any.
+
+    Like ``parse_fields``: a bare ``key`` maps to "", later keys win.
+    """
+
+    __slots__ = ("_arguments", "_fields", "service")
+
+    def __init__(self, arguments: list[bytes]) -> None:
+        self._arguments = arguments
+        self._fields: dict[str, str] | None = None
+        self.service = ""  # service or protocol
+        for argument in arguments:
+            if argument.startswith((b"service=", b"protocol=")):
+                self.service = _service(argument)
+                break
+
+    def bare(self, name: bytes) -> bool:
+        """Whether the bare parameter is there."""
+        return name in self._arguments
+
+    def fields(self) -> dict[str, str]:
+        found = self._fields
+        if found is None:
+            found = self._fields = parse_fields(self._arguments)
+        return found
+
+    def __getitem__(self, key: str) -> str:
+        return self.fields()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.fields())
+
+    def __len__(self) -> int:
+        return len(self.fields())
+
+
+@lru_cache(maxsize=64)
+def _service(argument: bytes) -> str:
+    return next(iter(parse_fields([argument]).values()))
 
 
 def decode_base64(octets: bytes) -> bytes | None:
@@ -184,20 +227,26 @@ def connection_parameters(
     ``secured`` is "", "yes" (trusted local transport) or "tls". ``service=`` and not ``protocol=``: every version of
     the protocol understands it.
     """
-    line = b"\tservice=" + escape(to_octets(service))
+    if not f"{service}{session}{local_ip}{remote_ip}".isprintable():
+        service, session, local_ip, remote_ip = map(_escaped, (service, session, local_ip, remote_ip))
+    text = f"\tservice={service}"
     if secured:
-        line += b"\tsecured=tls" if secured == "tls" else b"\tsecured"
+        text += "\tsecured=tls" if secured == "tls" else "\tsecured"
     if session:
-        line += b"\tsession=" + escape(to_octets(session))
+        text += f"\tsession={session}"
     if local_ip:
-        line += b"\tlip=" + escape(to_octets(local_ip))
+        text += f"\tlip={local_ip}"
     if remote_ip:
-        line += b"\trip=" + escape(to_octets(remote_ip))
+        text += f"\trip={remote_ip}"
     if local_port:
-        line += b"\tlport=%d" % local_port
+        text += f"\tlport={local_port}"
     if remote_port:
-        line += b"\trport=%d" % remote_port
-    return line
+        text += f"\trport={remote_port}"
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _escaped(text: str) -> str:
+    return to_text(escape(to_octets(text)))
 
 
 def auth_line(request_id: int, mechanism: bytes, parameters: bytes, initial: bytes | None) -> bytes:
@@ -260,7 +309,7 @@ class AuthCommand:
 
     id: int
     mechanism: str
-    parameters: dict[str, str] = field(repr=False)
+    parameters: Parameters = field(repr=False)
     initial: bytes | None = field(default=None, repr=False)
     bad_base64: bool = False
 
@@ -281,10 +330,11 @@ def parse_auth(arguments: Sequence[bytes], minor: int) -> AuthCommand:
         elif text:
             initial = decode_base64(text)
             bad_base64 = initial is None
-    parameters = parse_fields(arguments[2:stop])
-    if "resp" in parameters:
+    given = list(arguments[2:stop])
+    if any(argument.startswith(b"resp") and argument[4:5] in b"=" for argument in given):
         raise Malformed("AUTH has parameters after resp.", detail="resp must be last")
-    if not (parameters.get("protocol") or parameters.get("service")):
+    parameters = Parameters(given)
+    if not parameters.service:
         raise Malformed("AUTH misses protocol.", detail="neither protocol= nor service=")
     return AuthCommand(request_id, arguments[1].decode("ascii", "replace").upper(), parameters, initial, bad_base64)
 
@@ -312,7 +362,7 @@ class LookupCommand:
 
     id: int
     name: str
-    parameters: dict[str, str]
+    parameters: Parameters
 
 
 def parse_lookup(arguments: Sequence[bytes]) -> LookupCommand:
@@ -320,14 +370,14 @@ def parse_lookup(arguments: Sequence[bytes]) -> LookupCommand:
     if len(arguments) < 2:
         raise Malformed("Lookup misses arguments.", detail=f"{len(arguments)} arguments")
     name = unescape(arguments[1]).decode("utf-8", "surrogateescape")
-    return LookupCommand(parse_id(arguments[0]), name, parse_fields(arguments[2:]))
+    return LookupCommand(parse_id(arguments[0]), name, Parameters(list(arguments[2:])))
 
 
 def parse_list(arguments: Sequence[bytes]) -> LookupCommand:
     """The arguments of LIST: id and parameters. Raises Malformed."""
     if not arguments:
         raise Malformed("LIST misses its ID.", detail="no arguments")
-    parameters = parse_fields(arguments[1:])
+    parameters = Parameters(list(arguments[1:]))
     return LookupCommand(parse_id(arguments[0]), parameters.get("user", ""), parameters)
 
 

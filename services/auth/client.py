@@ -40,6 +40,7 @@ class ClientConnection(Connection):
         self.login = login
         self.cpid = 0
         self.cuid = room.next_cuid()
+        self.key = f"connection {self.cuid}"
         self.cookie = room.entropy(16)
         self.requests: dict[int, Request] = {}  # the one longest without progress first
         self.successes: dict[int, Success] = {}  # of login clients, until REQUEST takes them

@@ -62,14 +62,14 @@ class Authenticator:
         self._verbose = verbose
         self._debug = debug
 
-    def journal(self, user: str, mechanism: str, parameters: Mapping[str, str]) -> Journal:
-        debug = self._debug or "debug" in parameters
+    def journal(self, user: str, mechanism: str, parameters: wire.Parameters) -> Journal:
+        debug = self._debug or parameters.bare(b"debug")
         return Journal(self._log, user, mechanism, parameters, verbose=self._verbose, debug=debug)
 
     async def authenticate(
-        self, verify: Verify, mechanism: str, parameters: Mapping[str, str], *, key: str, with_userdb: bool
+        self, verify: Verify, mechanism: str, parameters: wire.Parameters, *, key: str, with_userdb: bool
     ) -> Verdict:
-        """Is this who they say? ``key``: whose turn a slow hash takes (client address, or the connection)."""
+        """Is this who they say? ``key``: whose turn a slow hash takes when the client's address is not known."""
         journal = self.journal(verify.authcid.decode("utf-8", "replace"), mechanism, parameters)
         try:
             name = self._names.name_of(verify.authcid)
@@ -85,7 +85,7 @@ class Authenticator:
             journal.failed("", "Attempted login with password having illegal chars")
             return Verdict(False, name)
         original = verify.authcid.decode("utf-8")
-        query = Query(name, parameters, mechanism, original)
+        query = Query(name, parameters, mechanism, original, False, parameters.service)
         outcome = await self._passdbs(query.service).ask(query, verify.password, key, journal)
         if outcome.result is not Result.OK:
             return _refusal(outcome)
@@ -105,11 +105,11 @@ class Authenticator:
                 verdict.userdb = {**found.fields, "user": found.user}
         return verdict
 
-    async def passdb_lookup(self, name: str, parameters: Mapping[str, str]) -> PassdbOutcome:
+    async def passdb_lookup(self, name: str, parameters: wire.Parameters) -> PassdbOutcome:
         """What the passdbs say about a user, without a password."""
         journal = self.journal(name, "", parameters)
         try:
-            query = Query(self._names.normalise(name), parameters, "", name)
+            query = Query(self._names.normalise(name), parameters, "", name, False, parameters.service)
         except RoostError as error:
             journal.failed("", error.detail)
             return PassdbOutcome(Result.UNKNOWN, name)
@@ -117,7 +117,7 @@ class Authenticator:
         return await self._passdbs(query.service).ask(query, None, "", journal)
 
     async def userdb_lookup(
-        self, name: str, parameters: Mapping[str, str], *, authenticated: bool = False
+        self, name: str, parameters: wire.Parameters, *, authenticated: bool = False
     ) -> UserdbOutcome:
         """What the userdbs say about a user. ``authenticated``: a passdb has proved this very user."""
         journal = self.journal(name, "", parameters)
@@ -127,21 +127,21 @@ class Authenticator:
             journal.failed("", error.detail)
             return UserdbOutcome(Found.UNKNOWN, name)
         journal.user = user
-        query = Query(user, parameters, "", name, authenticated=authenticated)
+        query = Query(user, parameters, "", name, authenticated, parameters.service)
         return await self._userdbs(query.service).ask(query, journal)
 
     async def exists(self, query: Query) -> bool:
         """Whether the passdbs know the user; for userdbs that cannot tell. Raises Unavailable."""
-        journal = self.journal(query.user, "", query.parameters)
-        asked = Query(query.user, query.parameters, "", query.original_user)
+        journal = Journal(self._log, query.user, "", query.parameters, verbose=self._verbose, debug=self._debug)
+        asked = Query(query.user, query.parameters, "", query.original_user, False, query.service)
         outcome = await self._passdbs(asked.service).ask(asked, None, "", journal)
         if outcome.result is Result.INTERNAL:
             raise Unavailable("Temporary authentication failure.", detail="the passdb lookup failed")
         return outcome.result is Result.OK
 
-    def users(self, parameters: Mapping[str, str]) -> AsyncIterator[str]:
+    def users(self, parameters: wire.Parameters) -> AsyncIterator[str]:
         """Every user's name. Raises Unavailable while iterating."""
-        return self._userdbs(Query("", parameters).service).iterate()
+        return self._userdbs(parameters.service).iterate()
 
 
 def _refusal(outcome: PassdbOutcome) -> Verdict:

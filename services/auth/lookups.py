@@ -8,7 +8,7 @@ switches the rule off.
 from __future__ import annotations
 
 import os
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from roost.errors import Malformed, RoostError
@@ -149,7 +149,7 @@ class LookupConnection(Connection):
     # --- commands ---
 
     async def _user(
-        self, request_id: int, name: str, parameters: Mapping[str, str], *, success: Success | None = None
+        self, request_id: int, name: str, parameters: wire.Parameters, *, success: Success | None = None
     ) -> None:
         found = await self.room.core.userdb_lookup(name, parameters, authenticated=success is not None)
         if found.result is Found.INTERNAL:
@@ -185,7 +185,7 @@ class LookupConnection(Connection):
                 return False
         return int(uid) == self._only_uid
 
-    async def _pass(self, request_id: int, name: str, parameters: Mapping[str, str]) -> None:
+    async def _pass(self, request_id: int, name: str, parameters: wire.Parameters) -> None:
         if self._only_uid is not None:
             self.log.error(f"PASS refused: the peer has uid {self._only_uid} ({self._socket_path})")
             self.write(wire.fail_line(request_id))
@@ -200,7 +200,7 @@ class LookupConnection(Connection):
             code = wire.TEMP_FAIL if outcome.result is Result.INTERNAL else ""
             self.write(wire.fail_line(request_id, code=code))
 
-    async def _list(self, request_id: int, mask: str, parameters: Mapping[str, str]) -> None:
+    async def _list(self, request_id: int, mask: str, parameters: wire.Parameters) -> None:
         if self._only_uid is not None:
             self.log.error(f"LIST refused: the peer has uid {self._only_uid} ({self._socket_path})")
             self.write(b"DONE\t%d\tfail\n" % request_id)
@@ -238,8 +238,8 @@ class LookupConnection(Connection):
         self._run(request_id, self._user(request_id, success.user, success.parameters, success=success))
 
 
-def _with_service(parameters: Mapping[str, str]) -> Mapping[str, str]:
+def _with_service(parameters: wire.Parameters) -> wire.Parameters:
     """Raises Malformed when the request does not say for what service."""
-    if not (parameters.get("service") or parameters.get("protocol")):
+    if not parameters.service:
         raise Malformed("Lookup misses protocol.", detail="lookup with neither protocol= nor service=")
     return parameters

@@ -26,6 +26,7 @@ from services.auth.journal import Journal
 from services.auth.schemes import BadHash, Scheme, Stored, parse
 from services.auth.templates import FieldTemplates
 
+NETWORK_FIELDS = ("allow_nets", "allow_real_nets")
 LOOKUP = "lookup"  # what mechanisms_filter calls a question without a password
 
 
@@ -71,7 +72,8 @@ class PassdbChain:
         self._hasher = hasher
 
     async def ask(self, query: Query, password: Secret | None, key: str, journal: Journal) -> PassdbOutcome:
-        """Verify ``password``, or only look the user up when it is None. ``key``: whose turn hashing takes.
+        """Verify ``password``, or only look the user up when it is None. ``key``: whose turn hashing takes
+        when the client's address is not known.
 
         ``query.user`` is changed when a database renames the user.
         """
@@ -135,7 +137,7 @@ class PassdbChain:
             entry = await row.driver.find(query)
             if entry is None:
                 if password is not None and not verified:
-                    await self._waste(row, password, key)
+                    await self._waste(row, query, password, key)
                 journal.failed(row.name, "unknown user")
                 return Result.UNKNOWN
             if row.settings.deny:
@@ -146,7 +148,7 @@ class PassdbChain:
             elif "noauthenticate" in fields:
                 return Result.NEXT
             else:
-                result = await self._verify(row, entry, fields, password, key, journal)
+                result = await self._verify(row, query, entry, fields, password, key, journal)
             if result is Result.OK and fields:
                 result = _check_fields(row, query, fields, journal, authenticating=password is not None)
         except RoostError as error:
@@ -166,7 +168,14 @@ class PassdbChain:
             merge(fields, row.templates.expanded(query, entry.fields, "passdb"))
 
     async def _verify(
-        self, row: PassdbRow, entry: Entry, fields: dict[str, str], password: Secret, key: str, journal: Journal
+        self,
+        row: PassdbRow,
+        query: Query,
+        entry: Entry,
+        fields: dict[str, str],
+        password: Secret,
+        key: str,
+        journal: Journal,
     ) -> Result:
         if "nopassword" in fields:
             return Result.OK
@@ -177,15 +186,15 @@ class PassdbChain:
             elif text:
                 stored = parse(text, self._schemes, row.default_scheme)
             else:
-                await self._waste(row, password, key)
+                await self._waste(row, query, password, key)
                 journal.failed(row.name, "No password returned (and no nopassword)")
                 return Result.MISMATCH
             if stored.scheme.slow:
-                matches = await self._hasher.verify(stored, password.reveal(), key)
+                matches = await self._hasher.verify(stored, password.reveal(), query.parameters.get("rip") or key)
             else:
                 matches = stored.verify(password.reveal())
         except BadHash as error:
-            await self._waste(row, password, key)
+            await self._waste(row, query, password, key)
             journal.error(row.name, error.detail)
             return Result.MISMATCH
         if matches and stored.data:
@@ -193,7 +202,7 @@ class PassdbChain:
         journal.failed(row.name, "Password mismatch")
         return Result.MISMATCH
 
-    async def _waste(self, row: PassdbRow, password: Secret, key: str) -> None:
+    async def _waste(self, row: PassdbRow, query: Query, password: Secret, key: str) -> None:
         """Spend the time a verification takes. Raises Unavailable when too many wait, as a verification does."""
         text = row.driver.decoy()
         stored = row.decoy
@@ -204,7 +213,7 @@ class PassdbChain:
                 pass
         if stored is not None:
             try:
-                await self._hasher.verify(stored, password.reveal(), key)
+                await self._hasher.verify(stored, password.reveal(), query.parameters.get("rip") or key)
             except BadHash:
                 pass
 
@@ -226,9 +235,10 @@ def _check_fields(
         return Result.MISMATCH
     if not authenticating:
         return Result.OK
-    given = query.parameters.get
-    for name, address in (("allow_nets", given("rip", "")), ("allow_real_nets", given("real_rip") or given("rip", ""))):
+    for name in NETWORK_FIELDS:
         if name in fields:
+            given = query.parameters
+            address = (given.get("real_rip") if name == "allow_real_nets" else None) or given.get("rip", "")
             why = nets.refusal(name, fields[name], address)
             if why:
                 journal.failed(row.name, why)

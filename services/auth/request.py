@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,7 +30,7 @@ class Success:
     user: str
     original_user: str
     mechanism: str
-    parameters: Mapping[str, str]
+    parameters: wire.Parameters
     since: float
 
 
@@ -56,7 +55,7 @@ class Request:
         connection: ClientConnection,
         request_id: int,
         mechanism: Mechanism,
-        parameters: Mapping[str, str],
+        parameters: wire.Parameters,
         now: float,
     ) -> None:
         self.connection = connection
@@ -80,8 +79,8 @@ class Request:
                 verify,
                 mechanism,
                 self.parameters,
-                key=self.parameters.get("rip") or f"connection {connection.cuid}",
-                with_userdb=connection.login and wire.USERDB_PARAMETER in self.parameters,
+                key=connection.key,
+                with_userdb=connection.login and self.parameters.bare(wire.USERDB_PARAMETER),
             )
         except Exception:
             core.journal("", mechanism, self.parameters).exception("Authentication failed by an internal error")
