@@ -545,3 +545,97 @@ def test_a_configuration_without_sense_does_not_start(tmp_path: Path, extra: str
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == 78, done.stderr
     assert text in done.stderr and "Traceback" not in done.stderr
+
+
+# --- databases by configuration
+
+
+def alone(tmp_path: Path, databases: str) -> AuthRoomProcess:
+    """A room with these databases instead of the usual ones."""
+    room = AuthRoomProcess(tmp_path)
+    base = f"base_dir = {tmp_path}/run\ndefault_internal_user =\ndefault_internal_group =\n"
+    room.configuration.write_text(f"{base}auth_failure_delay = 0\nauth_internal_failure_delay = 0\n{databases}")
+    return room
+
+
+def login(room: AuthRoomProcess, user: str, password: str, service: str = "imap") -> str:
+    lines = room.client()
+    reply = lines.ask(f"AUTH\t1\tPLAIN\tservice={service}\tresp={plain(user, password)}\n")
+    lines.close()
+    return reply
+
+
+STATIC = """
+passdb static {
+  static_password = all
+}
+userdb static {
+  fields {
+    home = /mail/%{user | domain}/%{user | username}
+    uid = 1000
+  }
+}
+"""
+
+
+def test_static_databases_know_everybody(tmp_path: Path) -> None:
+    with alone(tmp_path, STATIC.replace("static_password", "passdb_static_password")) as room:
+        assert login(room, "a@b", "all") == "OK\t1\tuser=a@b"
+        assert login(room, "a@b", "no").startswith("FAIL")
+        lines = room.master()
+        assert lines.ask("USER\t1\ta@b\tservice=lmtp\n") == "USER\t1\ta@b\thome=/mail/b/a\tuid=1000"
+        assert lines.ask("USER\t2\ta\tservice=lmtp\n") == "FAIL\t2\tcode=temp_fail", "a path with an empty part"
+        assert lines.ask("LIST\t3\tservice=x\n") == "DONE\t3\tfail"
+
+
+def test_a_static_userdb_asks_the_passdbs_who_exists(tmp_path: Path) -> None:
+    databases = f"""
+passdb passwd-file {{
+  passwd_file_path = {tmp_path}/users
+}}
+userdb static {{
+  fields {{
+    home = /mail/%{{user}}
+  }}
+}}
+"""
+    with alone(tmp_path, databases) as room:
+        lines = room.master()
+        assert lines.ask("USER\t1\tu1\tservice=lmtp\n") == "USER\t1\tu1\thome=/mail/u1"
+        assert lines.ask("USER\t2\tnobody\tservice=lmtp\n") == "NOTFOUND\t2"
+        (tmp_path / "users").unlink()
+        assert lines.ask("USER\t3\tu1\tservice=lmtp\n") == "FAIL\t3\tcode=temp_fail"
+    with alone(
+        tmp_path, databases.replace("userdb static {", "userdb static {\n  userdb_static_allow_all_users = yes")
+    ) as room:
+        assert room.master().ask("USER\t1\tnobody\tservice=lmtp\n") == "USER\t1\tnobody\thome=/mail/nobody"
+
+
+def test_databases_of_a_protocol_come_first(tmp_path: Path) -> None:
+    databases = f"""
+passdb passwd-file {{
+  passwd_file_path = {tmp_path}/users
+}}
+protocol imap {{
+  passdb imap-only {{
+    driver = static
+    passdb_static_password = special
+    username_filter = u1
+  }}
+}}
+"""
+    with alone(tmp_path, databases) as room:
+        assert login(room, "u1", "special", "imap").startswith("OK")
+        assert login(room, "u1", "special", "smtp").startswith("FAIL")
+        assert login(room, "u2", "special", "imap").startswith("FAIL")
+        for service in ("imap", "smtp", "x\x01t", "y" * 1000):
+            assert login(room, "u1", "pw", service).startswith("OK")
+
+
+def test_weak_schemes_only_when_allowed(tmp_path: Path) -> None:
+    users = "w:{MD5-CRYPT}$1$xwFQKQOG$23AWLJkQeHhkKT1VEsHpH1::::::\n"
+    with AuthRoomProcess(tmp_path, users=users) as room:
+        assert login(room, "w", "secret").startswith("FAIL")
+        assert "Unknown scheme MD5-CRYPT" in room.log()
+    with AuthRoomProcess(tmp_path, "auth_allow_weak_schemes = yes", users=users) as room:
+        assert login(room, "w", "secret").startswith("OK")
