@@ -39,11 +39,15 @@ def decode(octets: bytes, encoding: bytes) -> bytes | None:
 
 
 def part_text(data: bytes, part: Part, max_octets: int | None = None) -> str:
-    """The text of a text part of the message ``data``, decoded; at most about ``max_octets`` of its octets are read."""
+    """The text of a text part of the message ``data``, decoded; at most about ``max_octets`` of its octets are read.
+
+    In an encoding nobody knows the octets stand for themselves.
+    """
     stop = part.stop if max_octets is None else min(part.stop, part.body + max_octets)
-    octets = decode(data[part.body : stop], encoding_of(part))
+    raw = data[part.body : stop]
+    octets = decode(raw, encoding_of(part))
     charset = parameters.get(part.parameters, b"charset") or b"us-ascii"
-    return charsets.decode(octets or b"", charset.decode("latin-1"))
+    return charsets.decode(raw if octets is None else octets, charset.decode("latin-1"))
 
 
 def _base64(octets: bytes) -> bytes:
