@@ -39,6 +39,7 @@ class ImapConnection(Connection):
         "_held",
         "_line_waiter",
         "_on_tick",
+        "_poke_later",
         "_poked",
         "_queued",
         "_queued_octets",
@@ -72,6 +73,7 @@ class ImapConnection(Connection):
         self._held = False  # reading is paused
         self._line_waiter: asyncio.Future[None] | None = None
         self._poked = False
+        self._poke_later: asyncio.TimerHandle | None = None
         self._on_tick: Callable[[], None] | None = None
         self._slice_end = 0.0  # of the client's turn; also when it was last heard, near enough
         self._at_eof = False  # the client has said all it will say
@@ -110,6 +112,8 @@ class ImapConnection(Connection):
         if task is not None:
             task.cancel()
         self._on_tick = None
+        if self._poke_later is not None:
+            self._poke_later.cancel()
         self.assembler.clear()
         session = self.session
         if session is not None:
@@ -285,10 +289,12 @@ class ImapConnection(Connection):
             waiter.set_result(None)
 
     def poke_in(self, secs: float) -> None:
-        self.loop.call_later(secs, self.poke)
+        self._poke_later = self.loop.call_later(secs, self.poke)
 
     def idling(self, on_tick: Callable[[], None] | None) -> None:
         self._on_tick = on_tick
+        if self.closing:
+            return
         if on_tick is None:
             self.set_deadline(self.shared.imap.imap_autologout_secs, self._inactive)
             return
