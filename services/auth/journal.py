@@ -35,6 +35,7 @@ class Journal:
             self._out().info(f"{database}: {text}" if database else text)
 
     def step(self, database: str, text: str) -> None:
+        """What happened, for an administrator who looks closely."""
         if self._debug:
             self._out().debug(f"{database}: {text}" if database else text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import signal
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 from kit.auth_room import AuthRoomProcess, b64, plain
@@ -639,3 +641,39 @@ def test_weak_schemes_only_when_allowed(tmp_path: Path) -> None:
         assert "Unknown scheme MD5-CRYPT" in room.log()
     with AuthRoomProcess(tmp_path, "auth_allow_weak_schemes = yes", users=users) as room:
         assert login(room, "w", "secret").startswith("OK")
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+def test_any_octets_at_any_step_end_that_exchange_only(room: AuthRoomProcess, mechanism: str) -> None:
+    """Two thousand exchanges of random octets on one connection; each ends, and the connection lives."""
+    random = Random(20)
+    lines = room.client()
+    pieces = [
+        b"",
+        b"\0",
+        b"\0\0",
+        b"u1",
+        b"pw",
+        b"\0u1\0",
+        b"\xff",
+        b"\t",
+        b"\n",
+        b"\r\n",
+        b"\x01",
+        b"%{user}",
+        b"A" * 3000,
+    ]
+    for number in range(1, 2001):
+
+        def octets() -> bytes:
+            chosen = b"".join(random.choices(pieces, k=random.randrange(4))) + random.randbytes(random.randrange(6))
+            return base64.b64encode(chosen) if random.random() < 0.8 else chosen.translate(None, b"\t\n")
+
+        initial = b"\tresp=" + octets() if random.random() < 0.5 else b""
+        reply = lines.ask(b"AUTH\t%d\t%b\tservice=imap%b\n" % (number, mechanism.encode(), initial))
+        while reply.startswith(f"CONT\t{number}\t"):
+            reply = lines.ask(b"CONT\t%d\t%b\n" % (number, octets()))
+        assert reply.startswith((f"FAIL\t{number}", f"OK\t{number}\tuser=u1")), reply
+        assert "temp_fail" not in reply
+    assert lines.ask(f"AUTH\t2001\tPLAIN\tservice=imap\tresp={plain('u1', 'pw')}\n") == "OK\t2001\tuser=u1"
+    assert "Traceback" not in room.log()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from roost.errors import Refused
+from roost.ipc.auth import TEMP_FAIL
 from services.doveadm.arguments import Arguments
 from services.doveadm.auth_peer import LoginPeer, info_octets
 from services.doveadm.command import LIST, TEXT, Command, Option, Positional
@@ -42,7 +43,9 @@ def run(context: Context, arguments: Arguments) -> int:
     context.line("extra fields:")
     for key, value in answer.fields.items():
         context.line(f"  {key}={value}" if value else f"  {key}")
-    return os.EX_OK if answer.ok else os.EX_TEMPFAIL if reason == "temp_fail" else os.EX_NOPERM
+    if answer.ok:
+        return os.EX_OK
+    return os.EX_TEMPFAIL if answer.fields.get("code") == TEMP_FAIL else os.EX_NOPERM
 
 
 COMMAND = Command(
