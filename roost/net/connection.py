@@ -121,7 +121,10 @@ class Connection(asyncio.BufferedProtocol):
             transport = self._transport
             if transport is None:
                 return Peer()
-            peer = self._peer = peer_of(transport.get_extra_info("peername"), transport.get_extra_info("sockname"))
+            try:
+                peer = self._peer = peer_of(transport.get_extra_info("peername"), transport.get_extra_info("sockname"))
+            except AttributeError:  # how uvloop says that the socket is closed
+                return Peer()
         return peer
 
     @peer.setter
@@ -182,6 +185,7 @@ class Connection(asyncio.BufferedProtocol):
         self.flush()
         if self._transport is None or self.closing:
             return
+        self._peer = self.peer  # a client that is gone when the handshake fails has no address any more
         # From here on the transport belongs to TLS: plain octets reach the handshake and spoil it, never us. asyncio
         # hands out data that came with the handshake's last octets before it says that the handshake is over.
         early = self._early = bytearray()
