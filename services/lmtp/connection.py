@@ -163,26 +163,35 @@ class LmtpConnection(Connection):
             self._task = task
             self._keeper.adopt(task)
             task.add_done_callback(self._waited)
+        elif session.draining:
+            self._at_rest(session)
 
     def _waited(self, task: asyncio.Task[None]) -> None:
         """The conversation had become a task and has ended."""
         self._task = None
         session = self.session
-        if session is not None and self.closing:
-            self._forget(session)
+        if session is None or self.closing:
+            if session is not None:
+                self._forget(session)
         elif task.cancelled() or task.exception() is not None:  # the keeper has logged it
             self.write(REPLIES["BROKEN"].wire)
             self.close()
-        elif self._peer_gone:
-            self.close()
-        elif session is not None and session.draining and session.transaction is None:
-            self._goodbye()
         else:
             self._arm()
             if self._reading_paused:
                 self._reading_paused = False
                 self.resume_reading()
             self._guard(self._go)  # what came between the task's end and this call
+            self._at_rest(session)
+
+    def _at_rest(self, session: Session) -> None:
+        """Everything that has come is answered: time to part, if there is a reason."""
+        if self._task is not None or self.closing:
+            return
+        if self._peer_gone:
+            self.close()
+        elif session.draining and session.transaction is None and not self._arriving():
+            self._goodbye()
 
     async def _converse(self, session: Session) -> None:
         """Answer everything that is complete; the answers of one batch leave together, also if a command had to wait

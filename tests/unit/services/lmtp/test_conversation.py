@@ -382,6 +382,17 @@ class TestEnds:
         assert client.take().endswith(b" Saved\r\n")
         assert client.closed
 
+    def test_half_closed_client_that_was_quicker_than_we(self, lmtp: MemoryLmtp) -> None:
+        lmtp.auth_gate = asyncio.Event()
+        client = lmtp.client()
+        client.feed(b"LHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<u1@example.org>\r\nDATA\r\nx\r\n.\r\nQUIT\r\n")
+        client.hang_up()
+        lmtp.auth_gate.set()
+        answer = client.take()
+        assert b" Saved\r\n" in answer
+        assert answer.endswith(b"221 2.0.0 Bye\r\n")
+        assert client.closed
+
     @pytest.mark.parametrize("until", [b"", b"DATA\r\n", b"DATA\r\nhalf a mess", b"BDAT 10\r\nabc", b"BDAT 1\r\nx"])
     def test_client_vanishes(self, lmtp: MemoryLmtp, until: bytes) -> None:
         client = lmtp.client()
@@ -471,6 +482,14 @@ class TestDrain:
         assert client.take() == b""
         lmtp.gates[U1].set()
         assert client.take() == b"250 2.0.0 <u1@example.org> S1 Saved\r\n" + self.GOODBYE
+        assert client.closed
+
+    def test_transaction_given_up(self, lmtp: MemoryLmtp) -> None:
+        client = lmtp.client()
+        client.begin(U1)
+        self.drain(lmtp, politely=False)
+        assert not client.closed
+        assert client.send(b"RSET\r\n") == b"250 2.0.0 OK\r\n" + self.GOODBYE
         assert client.closed
 
     def test_transaction_not_begun_again(self, lmtp: MemoryLmtp) -> None:
