@@ -113,16 +113,24 @@ async def write_batch(session: Session, plan: Plan, batch: MessageBatch, seen: C
     contents = batch.contents
     assert contents is not None
     failure = None
+    whole = plan.whole
     plain, told = plan.row, plan.seen_row
     with_flags = list(rows.cells(view, batch, told)) if seen and told is not plain else None
     for at, values in enumerate(rows.cells(view, batch, plain)):
         uid = batch.uids[at]
-        row = plain
-        if with_flags is not None and uid in seen:
-            row, values = told, with_flags[at]
-        source = Source(view, uid, contents[at], limits)
+        content = contents[at]
+        tells_flags = with_flags is not None and uid in seen
+        if with_flags is not None and tells_flags:
+            values = with_flags[at]
         try:
-            await _write_message(session, plan, source, (b"* %d FETCH (" + row.text) % values)
+            if whole is not None and content.size_octets <= WHOLE_OCTETS:
+                data = await content.read()
+                client.write(b"%b%b)\r\n" % (whole[tells_flags] % (*values, len(data)), data))
+                session.counters.body_count += 1
+                session.counters.body_octets += len(data)
+            else:
+                text = b"* %d FETCH (" + (told if tells_flags else plain).text
+                await _write_message(session, plan, Source(view, uid, content, limits), text % values)
         except RoostError as exc:
             if client.closed():
                 raise

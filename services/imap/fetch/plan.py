@@ -69,6 +69,7 @@ class Plan:
     sections: tuple[FetchItem, ...]
     sets_seen: bool
     enables_condstore: bool
+    whole: tuple[bytes, bytes] | None  # BODY[] is the only section: the formats of both rows up to its octets
 
 
 def parse(args: Args, *, by_uid: bool) -> Plan:
@@ -116,7 +117,16 @@ def make(asked: FetchArgs, by_uid: bool) -> Plan:
         tuple(sections),
         asked.sets_seen,
         _MODSEQ in items,
+        _whole(sections, row, seen_row),
     )
+
+
+def _whole(sections: list[FetchItem], row: Row, seen_row: Row) -> tuple[bytes, bytes] | None:
+    if len(sections) != 1 or sections[0].partial is not None or sections[0].section != Section():
+        return None
+    end = sections[0].label + b" {%d}\r\n"
+    plain, told = [b"* %d FETCH (" + (each.text + b" " if each.text else b"") + end for each in (row, seen_row)]
+    return plain, told
 
 
 def _one_header_list(sections: list[FetchItem]) -> FetchItem | None:
