@@ -23,6 +23,7 @@ from collections.abc import Callable
 
 PIPE_BUF_OCTETS = 4096
 HOLD_SECS = 0.02
+STALL_SECS = 1.0  # how long a full pipe is waited for, once
 HOLD_OCTETS = PIPE_BUF_OCTETS  # more than one write's worth is not held
 _HEAD_OCTETS = 3  # \x01, the level letter and the LF around the text
 _WORDS = {"D": "Debug: ", "I": "Info: ", "W": "Warning: ", "E": "Error: ", "F": "Fatal: ", "P": "Panic: "}
@@ -43,7 +44,9 @@ class Sink:
         self.fd = fd
         self.framed = framed
         self.debug = debug
-        self.lost_lines = 0  # could not be written: the reader is gone, or stayed full for a second
+        self.lost_lines = 0  # could not be written: the reader is gone, or the pipe stayed full for STALL_SECS
+        self._lost_now = 0  # of these, not yet reported
+        self._stalled = False
         self._later: Callable[[float, Callable[[], None]], object] | None = None
         self._thread = 0
         self._held: list[bytes] = []
@@ -114,15 +117,26 @@ class Sink:
         for _attempt in range(2):
             try:
                 os.write(self.fd, block)
-                return
-            except BlockingIOError:
-                try:
-                    select.select((), (self.fd,), (), 1.0)
-                except (OSError, ValueError):
+            except BlockingIOError:  # the reader does not keep up: wait for it once, then lose lines until it does
+                if self._stalled or not self._wait():
                     break
             except OSError:
                 break
+            else:
+                if self._stalled:
+                    self._stalled = False
+                    lost, self._lost_now = self._lost_now, 0
+                    self._write(self._parts("W", "log: ", f"{lost} lines were lost, the log was full")[0])
+                return
+        self._stalled = True
+        self._lost_now += block.count(b"\n")
         self.lost_lines += block.count(b"\n")
+
+    def _wait(self) -> bool:
+        try:
+            return bool(select.select((), (self.fd,), (), STALL_SECS)[1])
+        except (OSError, ValueError):
+            return False
 
 
 SINK = Sink()  # the process's own; roost.worker.run sets its form after the fork

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -45,6 +46,7 @@ def main(child: ChildContext) -> int:
     """The whole life of a child; returns its exit code (``roost/proc/contract.py``)."""
     log = Log(f"{child.service.name}: ")
     SINK.framed = True
+    os.set_blocking(SINK.fd, False)  # a pipe of our own: a log that is full must not stop us
     SINK.debug = wants_debug(child.config.section(LoggingSettings, service=child.service.name), child.service.name)
     parent = Parent(FD_STATUS, FD_DEAD_MASTER, child.generation)
 

@@ -7,6 +7,7 @@ import os
 import pytest
 from kit.worker import Lines
 
+from roost.events import log as log_module
 from roost.events.log import PIPE_BUF_OCTETS, Log, Sink, sanitize
 from roost.proc.contract import LOG_LEVELS, LOG_LINE_MAX_OCTETS, LOG_MARK
 
@@ -100,6 +101,30 @@ def test_a_gone_or_full_reader_costs_lines_not_the_process() -> None:
     sink = Sink(write_fd)
     Log("x: ", sink).info("nobody hears")
     assert sink.lost_lines == 1
+    os.close(write_fd)
+
+
+def test_a_full_log_is_waited_for_once_then_lines_are_lost_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(log_module, "STALL_SECS", 0.01)
+    monkeypatch.setattr(Sink, "_wait", lambda self: waits.append(1) or False)
+    read_fd, write_fd = os.pipe()
+    os.set_blocking(write_fd, False)
+    os.set_blocking(read_fd, False)
+    sink = Sink(write_fd)
+    log = Log("x: ", sink)
+    for number in range(5000):
+        log.warning(f"{number:0100}")
+    assert waits == [1] and sink.lost_lines > 0
+    while True:
+        try:
+            os.read(read_fd, 65536)
+        except BlockingIOError:
+            break
+    log.warning("again")
+    written = os.read(read_fd, 65536).decode()
+    assert "again" in written and f"{sink.lost_lines} lines were lost" in written
+    os.close(read_fd)
     os.close(write_fd)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import trustme
 from kit.toyroom import ToyRoom
 from kit.worker import LOOPS, Lines, make_worker, run, served, tcp_socket, until
 
+from roost.net.connection import Connection
 from roost.net.tls import ServerTls
 from roost.settings.schema.ssl import SslSettings
 from roost.worker.openings import Opening, compile_networks, implicit_tls, is_within, proxied
@@ -154,6 +157,31 @@ def test_implicit_tls_and_plain_side_by_side(kind: str, authority: trustme.CA, s
             _.close()
             await until(lambda: worker.clients == 0)
             assert await silent.read() == b""
+
+    run(kind, main)
+
+
+@pytest.mark.parametrize("kind", LOOPS)
+def test_clients_gone_before_they_are_accepted_give_their_place_back(kind: str, ssl_settings: SslSettings) -> None:
+    async def main() -> None:
+        lines = Lines()
+        worker = make_worker(lines.log())
+        seen: list[int] = []
+        real = implicit_tls(ServerTls(ssl_settings, lines.log()))
+
+        def opening(connection: Connection) -> None:
+            seen.append(worker.clients)
+            real(connection)
+
+        secured = tcp_socket()
+        for _ in range(5):
+            client = socket.create_connection(secured.getsockname())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.send(b"\x16")
+            client.close()  # with a reset
+        async with served(worker, ToyRoom(worker), secured, openings={0: opening}):
+            await until(lambda: len(seen) == 5 and worker.clients == 0)
+            assert "Traceback" not in lines.text
 
     run(kind, main)
 
