@@ -4,7 +4,7 @@
                       [SP md5 SP dsp SP lang SP loc]
     body-type-mpart = 1*body SP subtype [SP params SP dsp SP lang SP loc]
 
-Types are lower case; parameters are as the header has them (RFC 2231 forms are not joined). A text part without
+Types are lower case; the pieces of an RFC 2231 parameter are one, its encoding stays (``name*``). A text part without
 charset is shown with us-ascii, a multipart without parts with one empty text part: the grammar wants one. Deep trees
 are walked with a stack of our own.
 """

@@ -100,7 +100,8 @@ def resolve(seqset: SeqSet, maximum: int) -> Ranges:
 
     ``*`` becomes ``maximum``, so ``n:*`` with n above it still names the last message (RFC 9051 §9, seq-range). Numbers
     above ``maximum`` that were written out stay (unless a range to ``*`` has swallowed them): it is for the caller to
-    ignore them (UIDs) or to refuse them (sequence numbers). In an empty mailbox (``maximum`` 0) a set with ``*`` means its ranges without it.
+    ignore them (UIDs) or to refuse them (sequence numbers). In an empty mailbox (``maximum`` 0) a set with ``*`` means
+    its ranges without it.
     """
     pairs = seqset.pairs
     if pairs[-1][1] != STAR:

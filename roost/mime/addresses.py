@@ -33,11 +33,10 @@ _COMMON = re.compile(
 )
 _NOTHING_LEFT = re.compile(rb"[ \t\r\n,]*\Z")
 _TOKEN = re.compile(
-    rb'[ \t\r\n\x00]++|"((?:[^"\\]++|\\.)*+)(?:"|\\?\Z)|(\()|([<>@,;:])|([^ \t\r\n\x00"()<>@,;:\[]++|\[[^\]]*+\]?|\))',
+    rb' ++|"((?:[^"\\]++|\\.)*+)(?:"|\\?\Z)|(\()|([<>@,;:])|([^ "()<>@,;:\[]++|\[[^\]]*+\]?|\))',
     re.DOTALL,
 )
 _QUOTED, _COMMENT, _SPECIAL, _ATOM = 1, 2, 3, 4
-_LINE_ENDS = b"\r\n\x00"
 _IN_COMMENT = re.compile(rb"[()\\]")
 
 
@@ -63,7 +62,7 @@ def parse(value: bytes, budget: Budget | None = None) -> list[Address]:
         match = _COMMON.match(value, pos)
         if match is None:
             if _NOTHING_LEFT.match(value, pos) is None:
-                _General(value, pos, budget, found).run()
+                _General(unfold(value[pos:]), budget, found).run()
             break
         if len(found) >= limit:
             break
@@ -82,14 +81,14 @@ def parse(value: bytes, budget: Budget | None = None) -> list[Address]:
 
 
 class _General:
-    """One forward walk over tokens.
+    """One forward walk over the tokens of an unfolded value.
 
     ``words`` may become a name, a local part or a group name, as what follows decides.
     """
 
-    def __init__(self, value: bytes, pos: int, budget: Budget, found: list[Address]) -> None:
+    def __init__(self, value: bytes, budget: Budget, found: list[Address]) -> None:
         self.value = value
-        self.pos = pos
+        self.pos = 0
         self.budget = budget
         self.limit = budget.addresses
         self.found = found
@@ -117,7 +116,7 @@ class _General:
             if kind == _ATOM:
                 self._word(match[_ATOM])
             elif kind == _QUOTED:
-                self._word(unescape(match[_QUOTED].translate(None, _LINE_ENDS)))
+                self._word(unescape(match[_QUOTED]))
             elif kind == _SPECIAL:
                 self._special(match[_SPECIAL])
             elif kind == _COMMENT:
@@ -187,8 +186,7 @@ class _General:
                 self.pos += 1
         else:
             self.pos = len(value)
-        if self.comment is None:
-            self.comment = unescape(unfold(value[start:stop])) or None
+        self.comment = unescape(value[start:stop].strip()) or self.comment
 
     def _finish(self) -> None:
         """The end of one address, if there was any."""

@@ -19,22 +19,31 @@ _RAW_FIELD = re.compile(rb"((?:([!-9;-~]++)[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+|[
 
 MAX_HEADER_OCTETS: Final = 1024 * 1024
 MAX_FIELDS: Final = 10_000
+_TAB_IS_SPACE = bytes.maketrans(b"\t", b" ")
+_LAST_COUNTS = frozenset((b"date", b"subject", b"in-reply-to", b"message-id"))
+_ALL_COUNT = _LAST_COUNTS | {b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc"}
 _USUAL_LINE_OCTETS = 6  # below this on average the lines are counted
 # A block above this is walked field by field: a list of all its matches would be many times as big.
 _MANY_OCTETS = 64 * 1024
 
 
-def first_fields(
+def field_values(
     data: bytes, start: int = 0, stop: int | None = None, max_fields: int = MAX_FIELDS
 ) -> dict[bytes, bytes]:
-    """The first field of each name in a header block: lower-case name → raw value (folded as it came).
+    """The fields of a header block: lower-case name → raw value (folded as it came).
 
-    Lines after the first ``max_fields`` are not looked at.
+    Of a repeated field the first counts; but all addresses do, and of the texts in an ENVELOPE the last does, as with
+    Dovecot. Lines after the first ``max_fields`` are not looked at.
     """
     fields: dict[bytes, bytes] = {}
     keep_first = fields.setdefault
+    repeated: dict[bytes, list[bytes]] = {}
     for name, value in _steps(_FIELD, data, start, len(data) if stop is None else stop, max_fields):
-        keep_first(name.lower(), value)
+        name = name.lower()
+        if keep_first(name, value) is not value and name in _ALL_COUNT:
+            repeated.setdefault(name, [fields[name]]).append(value)
+    for name, values in repeated.items():
+        fields[name] = values[-1] if name in _LAST_COUNTS else b",".join(values)
     fields.pop(b"", None)
     return fields
 
@@ -58,8 +67,14 @@ def _steps(
 
 
 def unfold(raw_value: bytes) -> bytes:
-    """A raw value on one line, without the white space around it. NULs go too: no IMAP string can carry them."""
-    return raw_value.strip(b" \t\r\n\x00").translate(None, b"\r\n\x00")
+    """A raw value on one line, without the white space around it: each fold and each TAB is one space.
+
+    NULs go: no IMAP string can carry them.
+    """
+    value = raw_value.strip(b" \t\r\n\x00")
+    if b"\n" in value:
+        value = b" ".join(map(bytes.strip, value.split(b"\n")))
+    return value.translate(_TAB_IS_SPACE, b"\r\x00")
 
 
 def unescape(text: bytes) -> bytes:
@@ -69,7 +84,7 @@ def unescape(text: bytes) -> bytes:
 
 def find(data: bytes, name: bytes, start: int = 0, stop: int | None = None) -> bytes | None:
     """The unfolded value of the first field ``name`` (lower case), or None."""
-    value = first_fields(data, start, stop).get(name)
+    value = field_values(data, start, stop).get(name)
     return None if value is None else unfold(value)
 
 

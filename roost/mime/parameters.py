@@ -1,7 +1,8 @@
 """Content-Type and Content-Disposition values (RFC 2045 §5.1, RFC 2183): the type and its parameters as they are
 written.
 
-RFC 2231 continuations and charsets are not joined: IMAP hands parameters to the client as the header has them.
+RFC 2231 continuations (``name*0=…; name*1*=…``) are joined into ``name`` or, if any piece is encoded, ``name*``, as
+Dovecot hands them to clients; charsets and %-escapes stay for the client to decode.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ _TYPE = re.compile(rb"\s*+(" + _TOKEN + rb"++)\s*+/\s*+(" + _TOKEN + rb"++)\s*+"
 _WORD = re.compile(rb"\s*+(" + _TOKEN + rb"++)")
 # An unclosed quoted string runs to the end, so that no octet is looked at again and again.
 _PARAMETER = re.compile(rb';\s*+([^\s=;"()]++)\s*+=\s*+(?:"((?:[^"\\]++|\\.)*+)(?:"|\\?\Z)|([^\s;"()]*+))', re.DOTALL)
+_PIECE = re.compile(rb"([^*]+)\*([0-9]{1,4})(\*?)")
+_NOT_ATTRIBUTE = re.compile(rb"[^A-Za-z0-9!#$&+.^_`{|}~-]")
 _TO_COMMENT = re.compile(rb'[^("]*+(?:"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)[^("]*+)*+', re.DOTALL)
 _IN_COMMENT = re.compile(rb"[()\\]")
 
@@ -66,9 +69,37 @@ def parameters(value: bytes, start: int = 0) -> Parameters:
         found = _PARAMETER.findall(value, start)
     else:
         found = [(each[1], each[2], each[3]) for each in islice(_PARAMETER.finditer(value, start), MAX_PARAMETERS)]
-    return tuple(
-        [(name, unescape(quoted) if quoted else plain or b"") for name, quoted, plain in found[:MAX_PARAMETERS]]
-    )
+    pairs = [(name, unescape(quoted) if quoted else plain or b"") for name, quoted, plain in found[:MAX_PARAMETERS]]
+    return _joined(pairs) if b"*" in value else tuple(pairs)
+
+
+def _joined(pairs: list[tuple[bytes, bytes]]) -> Parameters:
+    """``pairs`` with the pieces of RFC 2231 continuations made one, after the others. A piece without its forerunners
+    stays as it is."""
+    whole: list[tuple[bytes, bytes]] = []
+    pieces: dict[bytes, dict[int, tuple[bytes, bytes, bool, bytes]]] = {}
+    for name, value in pairs:
+        match = _PIECE.fullmatch(name)
+        if match is None:
+            whole.append((name, value))
+        else:
+            numbered = pieces.setdefault(match[1].lower(), {})
+            numbered.setdefault(int(match[2]), (match[1], value, bool(match[3]), name))
+    for numbered in pieces.values():
+        count = 0
+        while count in numbered:
+            count += 1
+        row = [numbered.pop(number) for number in range(count)]
+        if row:
+            encoded = any(is_encoded for _, _, is_encoded, _ in row)
+            texts = [_escaped(text) if encoded and not is_encoded else text for _, text, is_encoded, _ in row]
+            whole.append((row[0][0] + b"*" if encoded else row[0][0], b"".join(texts)))
+        whole.extend([(name, text) for _, text, _, name in numbered.values()])
+    return tuple(whole)
+
+
+def _escaped(text: bytes) -> bytes:
+    return _NOT_ATTRIBUTE.sub(lambda found: b"%%%02x" % found[0][0], text)
 
 
 def get(parameters: Parameters, name: bytes) -> bytes | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from roost.mime import parameters
-from roost.mime.header import MAX_FIELDS, MAX_HEADER_OCTETS, first_fields, header_ends
+from roost.mime.header import MAX_FIELDS, MAX_HEADER_OCTETS, field_values, header_ends
 from roost.mime.parameters import Parameters
 
 
@@ -51,8 +51,8 @@ _OCTET_STREAM: Final[tuple[bytes, bytes, Parameters]] = (b"application", b"octet
 class Part:
     """One part. Header ``start`` to ``body``, with its empty line; body from ``body`` to ``stop``.
 
-    ``fields`` are the first raw value of each lower-case field name. ``lines`` counts the line ends of the body of
-    text and message/rfc822 parts (0 for others). ``children`` are the parts of a multipart, or the one message in a
+    ``fields`` are the raw values by lower-case name (``header.field_values``). ``lines`` counts the line ends of the
+    body of text and message/rfc822 parts (0 for others). ``children`` are the parts of a multipart, or the one message in a
     message/rfc822, whose header begins where this part's body does.
     """
 
@@ -112,7 +112,7 @@ def _read_header(
     fields_stop, part.body = header_ends(data, part.start, stop, crlf)
     if fields_stop - part.start > max_octets:
         fields_stop = part.start + max_octets
-    part.fields = first_fields(data, part.start, fields_stop, max_fields)
+    part.fields = field_values(data, part.start, fields_stop, max_fields)
     raw_type = part.fields.get(b"content-type")
     found = parameters.content_type(raw_type)
     if found is None:

@@ -101,12 +101,12 @@ def test_single_parts() -> None:
     )
 
 
-def test_parameters_go_out_as_they_came() -> None:
+def test_parameters_go_out_joined_and_still_encoded() -> None:
     assert one(
         b"Content-Type: application/x; name*0*=utf-8''a%20;\n name*1=b; NAME=\"\"\nContent-Disposition: attachment;\n"
         b" filename*=utf-8''%e2%82%ac.pdf\n\n"
     ) == (
-        b'("application" "x" ("name*0*" "utf-8\'\'a%20" "name*1" "b" "NAME" "") NIL NIL "7bit" 0 NIL '
+        b'("application" "x" ("NAME" "" "name*" "utf-8\'\'a%20b") NIL NIL "7bit" 0 NIL '
         b'("attachment" ("filename*" "utf-8\'\'%e2%82%ac.pdf")) NIL NIL)'
     )
 

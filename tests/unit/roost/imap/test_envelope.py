@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from roost.imap.envelope import address_list, envelope
 from roost.mime.addresses import Budget
-from roost.mime.header import first_fields
+from roost.mime.header import field_values
 
 
 def of(header: str) -> bytes:
-    return envelope(first_fields(header.replace("\n", "\r\n").encode("latin-1")))
+    return envelope(field_values(header.replace("\n", "\r\n").encode("latin-1")))
 
 
 FROM = b'((NIL NIL "user" "domain"))'
@@ -50,7 +50,7 @@ def test_empty_text_is_not_missing() -> None:
 
 
 def test_text_is_unfolded_and_otherwise_kept() -> None:
-    assert of("Subject: one\n  two\n\tthree \n") == b'(NIL "one  two\tthree" NIL NIL NIL NIL NIL NIL NIL NIL)'
+    assert of("Subject: one\n  two\n\tthree \n") == b'(NIL "one two three" NIL NIL NIL NIL NIL NIL NIL NIL)'
     assert of("Subject: =?utf-8?q?x?=\n").split(b" ")[1] == b'"=?utf-8?q?x?="'
     assert of('Subject: a "b" \\c\n') == b'(NIL "a \\"b\\" \\\\c" NIL NIL NIL NIL NIL NIL NIL NIL)'
 
@@ -61,8 +61,9 @@ def test_8_bit_text_is_a_literal() -> None:
     assert b"\x00" not in of("Subject: a\x00b\nFrom: a\x00b <c@d\x00>\n")
 
 
-def test_the_first_of_repeated_fields_counts() -> None:
-    assert of("Subject: one\nSubject: two\n").split(b" ")[1] == b'"one"'
+def test_repeated_fields() -> None:
+    assert of("Subject: one\nSubject: two\n").split(b" ")[1] == b'"two"'
+    assert b'((NIL NIL "a" "b")(NIL NIL "c" "d"))' in of("To: a@b\nSubject: x\nTo: c@d\n")
 
 
 @pytest.mark.parametrize(

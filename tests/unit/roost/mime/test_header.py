@@ -25,8 +25,8 @@ def test_fields() -> None:
         (b"x-bare", b"x"),
         (b"x-last", b"y\r"),
     ]
-    assert header.first_fields(BLOCK, 0, stop)[b"received"].startswith(b"one")
-    assert header.find(BLOCK, b"received", 0, stop) == b"one two\tthree"
+    assert header.field_values(BLOCK, 0, stop)[b"received"].startswith(b"one")
+    assert header.find(BLOCK, b"received", 0, stop) == b"one two three"
     assert header.find(BLOCK, b"subject") == b""
     assert header.find(BLOCK, b"nothing") is None
 
@@ -72,7 +72,7 @@ def test_select() -> None:
 
 
 def test_folding_and_escapes() -> None:
-    assert header.unfold(b" \r\n a\r\n\tb\x00 \r\n") == b"a\tb"
+    assert header.unfold(b" \r\n a\r\n\tb\x00 \r\n") == b"a b"
     assert header.unescape(b'a\\"b\\\\c\\') == b'a"b\\c'
 
 
@@ -96,7 +96,7 @@ def test_long_blocks_are_read_like_short_ones(block: bytes) -> None:
 
 def test_bounds() -> None:
     many = b"".join(b"a%d:\r\n" % n for n in range(20_000))
-    assert len(header.first_fields(many)) == 10_000
+    assert len(header.field_values(many)) == 10_000
     assert len(header.all_fields(many, max_fields=7)) == 7
     huge = b"A: b\r\n" * 400_000
     assert len(header.select_fields(huge, {b"a"})) == header.MAX_HEADER_OCTETS + 2  # the cut field gets its CRLF

@@ -27,6 +27,12 @@ from roost.mime import parameters
         (b'text/plain; a=""', (b"text", b"plain", ((b"a", b""),))),
         (b"text/plain;a=b;a=c", (b"text", b"plain", ((b"a", b"b"), (b"a", b"c")))),
         (b"application/vnd.ms-excel.sheet+xml", (b"application", b"vnd.ms-excel.sheet+xml", ())),
+        (
+            b'a/b; n*0=x; m=1; N*1=y; n*2="z "; o*1=late',
+            (b"a", b"b", ((b"m", b"1"), (b"n", b"xyz "), (b"o*1", b"late"))),
+        ),
+        (b"a/b; n*1*=%20b; n*0*=utf-8''a; n*2=\"c d%\"", (b"a", b"b", ((b"n*", b"utf-8''a%20bc%20d%25"),))),
+        (b"a/b; n*0=x; n*0=y; n*2=z; n*=w", (b"a", b"b", ((b"n*", b"w"), (b"n", b"x"), (b"n*2", b"z")))),
         (b"text", None),
         (b"/plain", None),
         (b"", None),
