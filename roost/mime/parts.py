@@ -52,8 +52,8 @@ class Part:
     """One part. Header ``start`` to ``body``, with its empty line; body from ``body`` to ``stop``.
 
     ``fields`` are the raw values by lower-case name (``header.field_values``). ``lines`` counts the line ends of the
-    body of text and message/rfc822 parts (0 for others). ``children`` are the parts of a multipart, or the one message in a
-    message/rfc822, whose header begins where this part's body does.
+    body of text and message/rfc822 parts (0 for others). ``children`` are the parts of a multipart, or the one message
+    in a message/rfc822, whose header begins where this part's body does.
     """
 
     __slots__ = ("body", "children", "fields", "lines", "parameters", "start", "stop", "subtype", "type")
