@@ -172,7 +172,7 @@ class Fetch:
         where, args = self._where(batch, dense)
         rows = _matching(batch, self.store.query(self.plan.sql + where, args))
         if self.plan.cached and None in [row[-1] for row in rows]:
-            rows = self._derive_missing(batch, dense, rows)
+            rows = self._derive_missing(batch, rows)
         columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * 10
         for n, name in enumerate(self.plan.names, 1):
             if name == "email_ids":
@@ -206,27 +206,32 @@ class Fetch:
             found[uid] = select_fields(header, self.plan.fields)
         return [found.get(uid, b"") for uid in batch.uids]
 
-    def _derive_missing(self, batch: MessageBatch, dense: bool, rows: list[Any]) -> list[Any]:
-        """Parse messages without a cache row now, and keep the result when the lock is free."""
-        where, args = self._where(batch, dense)
-        sql = f"""SELECT m.uid, m.body, m.size, b.data FROM message m LEFT JOIN cache c ON c.body = m.body
-            LEFT JOIN body b ON b.id = m.body WHERE c.body IS NULL AND {where}"""
+    def _derive_missing(self, batch: MessageBatch, rows: list[Any]) -> list[Any]:
+        """Parse messages without a cache row now, and keep the result when the lock is free.
+
+        Between the two statements the writer may have kept the row itself, or the message may have gone: then it is
+        left out, as if it had gone before.
+        """
+        missing = [row[0] for row in rows if row[-1] is None]
+        sql = f"""SELECT m.uid, m.body, m.size, b.data FROM message m LEFT JOIN body b ON b.id = m.body WHERE {_LIST}"""
         limits = self.store.backend.mime_limits
         fresh = {}
-        for uid, body, size, data in self.store.query(sql, args):
+        for uid, body, size, data in self.store.query(sql, (self.box.number, json_list(missing))):
             fresh[uid] = cache_row(body, data if data is not None else read_blob(self.store, body, 0, size), limits)
         self.store.keep_cache_rows(list(fresh.values()))
         out = []
         for row in rows:
-            made = fresh.get(row[0]) if row[-1] is None else None
-            if made is not None:
+            if row[-1] is None:
+                made = fresh.get(row[0])
+                if made is None:
+                    continue
                 row = (
                     row[0],
                     *[made[p] if p else old for p, old in zip(self.plan.places, row[1:], strict=False)],
                     made[0],
                 )
             out.append(row)
-        return out
+        return _matching(batch, out)
 
     # -- contents ---------------------------------------------------------------------------------------------------
 
