@@ -48,9 +48,10 @@ T = TypeVar("T")
 
 
 def run_through(call: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that never waits. Raises RuntimeError when it does."""
+    """The result of a coroutine that waits for nothing; it may offer others a turn. Raises RuntimeError if it waits."""
     try:
-        call.send(None)
+        while call.send(None) is None:
+            pass
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]  # what the coroutine returned
     call.close()

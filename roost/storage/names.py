@@ -26,7 +26,7 @@ def canonical(name: str) -> str:
     if not name.isascii():
         name = unicodedata.normalize("NFC", name)
     head = name[:5]
-    if head != INBOX and head.upper() == INBOX and (len(name) == 5 or name[5] == SEPARATOR):
+    if head != INBOX and head.isascii() and head.upper() == INBOX and (len(name) == 5 or name[5] == SEPARATOR):
         name = INBOX + name[5:]
     return name
 

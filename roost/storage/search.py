@@ -9,6 +9,7 @@ Dates compare by the day of the internal date in UTC. Text compares without case
 
 from __future__ import annotations
 
+import time
 from array import array
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from itertools import compress
@@ -42,9 +43,11 @@ from roost.storage import flagbits
 from roost.storage.api import KEYWORD_SHIFT, FetchRequest, Items, MessageBatch, SearchResult
 from roost.storage.columns import Columns
 from roost.storage.text import Needle, field_matches, field_values
+from roost.storage.waiting import Turn
 from roost.util.ranges import Ranges, rows_of
 
 DAY_SECS = 86_400
+SLICE_SECS = 0.005
 
 
 class Readable(Protocol):
@@ -105,6 +108,7 @@ class _Search:
         self.modseqs = columns.modseqs
         self.keywords = [name.lower() for name in columns.keywords]
         self.count = len(self.uids)
+        self.slice_ends = time.monotonic() + SLICE_SECS
         self.everything = int.from_bytes(b"\1" * self.count, "little")
 
     def marks(self, members: int) -> bytes:
@@ -195,7 +199,14 @@ class _Search:
         found: list[int] = []
         async for batch in self.mailbox.list_messages(self.ranges(among), request):
             found.extend(compress(batch.uids, test(batch)))
+            await self._let_others()
         return self.members(Ranges.of_sorted(found))
+
+    async def _let_others(self) -> None:
+        """A turn for the process's other clients when the time slice is used up."""
+        if time.monotonic() > self.slice_ends:
+            await Turn()
+            self.slice_ends = time.monotonic() + SLICE_SECS
 
     async def _by_content(self, test: Callable[[bytes], bool], among: int) -> int:
         found = []
@@ -203,6 +214,7 @@ class _Search:
             for uid, content in zip(batch.uids, batch.contents or (), strict=True):
                 if test(await content.read()):
                     found.append(uid)
+                await self._let_others()
         return self.members(Ranges.of_sorted(found))
 
 

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator
-from typing import Any, Generic, TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 
 class Clock:
@@ -39,7 +37,7 @@ class Clock:
         return self._loop.time()
 
 
-class Turn(Generic[T]):
+class Turn:
     """``await Turn()`` lets others run once; works in code that has no task yet."""
 
     def __await__(self) -> Generator[None, None, None]:

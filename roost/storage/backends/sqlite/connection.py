@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 
 import apsw
@@ -57,10 +58,27 @@ def keep_wal(connection: apsw.Connection, keep: bool) -> None:
 def create_database(path: str, image: bytes) -> None:
     """Put a new database in place: whole and durable, or not at all. One that is there already stays.
 
-    A database file of no octets therefore never exists, and one found is damage, not a new user. Raises OSError.
+    A database file of no octets therefore never exists, and one found is damage, not a new user. A lock on the folder
+    keeps two processes from doing it at once, so that the log of a removed database can be removed too: SQLite would
+    apply it to the new one. Raises OSError.
     """
     folder = os.path.dirname(path)
     durable.make_folder(folder)
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(path):
+            _put_in_place(path, image)
+            os.fsync(lock)
+    finally:
+        os.close(lock)
+
+
+def _put_in_place(path: str, image: bytes) -> None:
+    folder, own = os.path.split(path)
+    for name in os.listdir(folder):  # logs of a database that was removed, attempts that a crash ended
+        if name in (own + "-wal", own + "-shm") or (name.startswith(own + ".") and name.endswith(".new")):
+            os.unlink(os.path.join(folder, name))
     temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}.new"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
@@ -71,14 +89,10 @@ def create_database(path: str, image: bytes) -> None:
         finally:
             os.close(fd)
         durable.crash_point("store-create-synced")
-        try:
-            os.link(temporary, path)  # unlike rename never replaces what another process has just made
-        except FileExistsError:
-            pass
+        os.link(temporary, path)  # unlike rename never replaces anything
     finally:
         os.unlink(temporary)
     durable.crash_point("store-create-linked")
-    durable.sync_folder(folder)
 
 
 def build_image(statements: list[str]) -> bytes:

@@ -205,6 +205,7 @@ class SqliteMailbox:
         job = Append(self._number, messages, store.blobs, store.backend.limits, store.backend.mime_limits)
         result = await store.submit(job.run, prepare=job.prepare, undo=job.undo)
         store.care.derive_later(job.fresh)
+        store.care.appended(self._number, result.uids)
         return result
 
     async def update_messages_flags(

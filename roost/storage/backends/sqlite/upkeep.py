@@ -11,11 +11,13 @@ from roost.storage.backends.sqlite.bodies import COLLECT_ROWS, collect
 from roost.storage.backends.sqlite.box import Box
 from roost.storage.backends.sqlite.transaction import Transaction
 from roost.storage.columns import Columns
+from roost.util.ranges import Ranges
 
 if TYPE_CHECKING:
     from roost.storage.backends.sqlite.store import Store
 
 FOLD_ENTRIES = 512  # a snapshot is renewed after this many changes, and one more for each 64 messages
+APPENDS_TO_FOLD = 1024
 COLLECT_SECS = 2.0
 DERIVE_SECS = 0.1
 FRESH_OCTETS = 1 << 20  # of one store, waiting to be parsed
@@ -53,6 +55,18 @@ class Upkeep:
         """After a change."""
         if box.since_fold > FOLD_ENTRIES + len(columns.uids) // 64:
             self.fold(box, columns)
+
+    def appended(self, number: int, uids: Ranges) -> None:
+        """Deliveries to a mailbox that nobody reads still get a snapshot now and then, so that its first reader does
+        not find a year of journal."""
+        store = self._store
+        if uids.last % APPENDS_TO_FOLD < len(uids) and number in store.boxes:
+            store.refresh()
+            box = store.boxes.get(number)
+            if box is not None:
+                columns = store.columns(box)
+                if box.since_fold > FOLD_ENTRIES // 2:
+                    self.fold(box, columns)
 
     def loaded(self, box: Box, columns: Columns, folded: int) -> None:
         """After columns were read from a snapshot that holds until ``folded`` and ``since_fold`` entries."""
