@@ -138,6 +138,8 @@ class Child:
         config: Any = None,
         generation: int = 7,
         loop_kind: str = "uvloop",
+        privileges: Privileges | None = None,
+        titles: bool = False,
     ) -> None:
         status_read, status_write = os.pipe()
         dead_read, self.dead_write = os.pipe()
@@ -167,10 +169,9 @@ class Child:
                 for signum in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGALRM):
                     signal.signal(signum, signal.SIG_DFL)
                 SINK.fd = FD_LOG
-                privileges = Privileges(die_with_master=False)
-                child = ChildContext(
-                    service, config or Config(ssl="no"), tuple(infos), generation, False, module, "roost", privileges
-                )
+                privileges = privileges or Privileges(die_with_master=False)
+                config = config or Config(ssl="no")
+                child = ChildContext(service, config, tuple(infos), generation, titles, module, "roost", privileges)
                 code = frame.main(child)
             finally:
                 os._exit(code)

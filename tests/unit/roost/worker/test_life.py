@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from kit.wait import wait_for
 from kit.worker import LOOPS, Child, Client, Config, settings, tcp_socket, unix_socket
 
 from roost.proc.contract import EXIT_CANNOT_BOOT, EXIT_CONFIG, EXIT_TEMPORARY, RETIRED
+from roost.proc.privileges import Privileges
 
 Start = Callable[..., tuple[Child, socket.socket]]
 
@@ -267,3 +272,63 @@ def test_a_stuck_worker_has_an_alarm_set(start: Start) -> None:
     os.kill(child.pid, signal.SIGALRM)  # what the kernel would send after SELF_WATCHDOG_SECS
     assert child.wait() == -signal.SIGALRM
     client.close()
+
+
+def test_the_load_spreads_over_workers(start: Start) -> None:
+    child, sock = start(client_limit=1000)
+    other, _ = start(sock, client_limit=1000)
+    wait_for(lambda: child.records() and other.records())
+    served = {child.pid: 0, other.pid: 0}
+    clients = []
+    for _ in range(40):
+        client = Client.to(sock)
+        client.line()
+        client.send(b"pid\n")
+        served[int(client.line())] += 1
+        clients.append(client)
+    assert min(served.values()) >= 10, served
+    for client in clients:
+        client.close()
+
+
+def test_the_title_tells_how_many_there_are() -> None:
+    sock = tcp_socket()
+    child = Child("kit.toyroom", settings(client_limit=10), [(sock, {})], titles=True)
+    try:
+        client = Client.to(sock)
+        client.line()
+        title = Path(f"/proc/{child.pid}/cmdline")
+        wait_for(lambda: b"roost/toy [1 connection]" in title.read_bytes())
+        client.send(b"quit\n")
+        client.rest()
+        client.close()
+        wait_for(lambda: b"roost/toy [idle]" in title.read_bytes())
+    finally:
+        child.close()
+        sock.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give rights away")
+def test_keys_are_read_before_the_rights_are_dropped(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    pem = tmp_path / "server.pem"
+    pem.touch(mode=0o600)
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(pem)
+    nobody = pwd.getpwnam("nobody")
+    privileges = Privileges(nobody.pw_uid, nobody.pw_gid, (nobody.pw_gid,), "", False)
+    sock = tcp_socket()
+    config = Config(ssl_server_cert_file=str(pem))
+    child = Child("kit.toyroom", settings(), [(sock, {"ssl": True})], config, privileges=privileges)
+    try:
+        wait_for(lambda: child.records() or child.log_text())
+        context = ssl.create_default_context()
+        authority.configure_trust(context)
+        plain = socket.create_connection(sock.getsockname(), timeout=10)
+        client = Client(context.wrap_socket(plain, server_hostname="localhost"))
+        assert client.line() == b"* OK door0 secured\n"
+        status = Path(f"/proc/{child.pid}/status").read_text()
+        assert f"Uid:\t{nobody.pw_uid}\t{nobody.pw_uid}\t{nobody.pw_uid}" in status
+        client.close()
+    finally:
+        child.close()
+        sock.close()
