@@ -10,7 +10,8 @@ from roost.errors import MessagesGone
 from roost.imap.args import Args
 from roost.imap.seqset import SeqSet
 from services.imap.command import Command, State, Sync
-from services.imap.fetch import body, plan, rows
+from services.imap.fetch import body, rows
+from services.imap.fetch import plan as plans
 from services.imap.fetch.plan import Plan
 from services.imap.fetch.seen import mark_seen
 from services.imap.selected import Rows
@@ -31,7 +32,7 @@ def parse(args: Args, *, by_uid: bool) -> ToFetch:
     args.space()
     wanted = args.seqset()
     args.space()
-    return ToFetch(wanted, by_uid, plan.parse(args, by_uid=by_uid))
+    return ToFetch(wanted, by_uid, plans.parse(args, by_uid=by_uid))
 
 
 async def run(session: Session, asked: ToFetch) -> bytes | None:
@@ -41,8 +42,11 @@ async def run(session: Session, asked: ToFetch) -> bytes | None:
         session.enable_condstore()
     if not found:
         return None
-    returned = await _write(session, asked.plan, found)
-    if asked.plan.request.changed_since is None and returned < sum([stop - start for start, stop in found]):
+    plan = asked.plan
+    if session.condstore and plan.condstore is not None:
+        plan = plan.condstore
+    returned = await _write(session, plan, found)
+    if plan.request.changed_since is None and returned < sum([stop - start for start, stop in found]):
         return EXPUNGED
     return None
 

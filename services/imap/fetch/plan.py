@@ -70,6 +70,7 @@ class Plan:
     sets_seen: bool
     enables_condstore: bool
     whole: tuple[bytes, bytes] | None  # BODY[] is the only section: the formats of both rows up to its octets
+    condstore: Plan | None  # the same for a session with CONDSTORE, if that makes a difference
 
 
 def parse(args: Args, *, by_uid: bool) -> Plan:
@@ -86,8 +87,11 @@ def _remembered(text: bytes, by_uid: bool) -> Plan:
     return make(fetch_items.parse(Args(Complete(text))), by_uid)
 
 
-def make(asked: FetchArgs, by_uid: bool) -> Plan:
-    """``by_uid``: UID FETCH, whose replies always carry UID; CHANGEDSINCE adds MODSEQ (RFC 7162 §3.1.4.1)."""
+def make(asked: FetchArgs, by_uid: bool, condstore: bool = False) -> Plan:
+    """``by_uid``: UID FETCH, whose replies always carry UID; CHANGEDSINCE adds MODSEQ (RFC 7162 §3.1.4.1).
+
+    ``condstore``: a row that tells changed flags also tells the modseq (RFC 7162 §3.2).
+    """
     items = list(asked.items)
     if by_uid and _UID not in items:
         items.append(_UID)
@@ -100,15 +104,17 @@ def make(asked: FetchArgs, by_uid: bool) -> Plan:
     plain = sorted([item for item in items if item.kind is not Kind.SECTION], key=lambda item: _ORDER[item.kind])
     row = _row(plain, from_column)
     seen_row = row
-    if asked.sets_seen and _FLAGS not in plain:
-        seen_row = _row(sorted([*plain, _FLAGS], key=lambda item: _ORDER[item.kind]), from_column)
+    if asked.sets_seen:
+        told = dict.fromkeys([*plain, _FLAGS, _MODSEQ] if condstore else [*plain, _FLAGS])
+        if len(told) > len(plain):
+            seen_row = _row(sorted(told, key=lambda item: _ORDER[item.kind]), from_column)
     wanted = Items(0)
     for item in plain:
         wanted |= FETCH_ITEMS[item.kind][0]
     if sections:
         wanted |= Items.CONTENT
     if asked.sets_seen:
-        wanted |= Items.FLAGS
+        wanted |= Items.FLAGS | Items.MODSEQ if condstore else Items.FLAGS
     fields = from_column.section.fields if from_column is not None and from_column.section is not None else None
     return Plan(
         FetchRequest(wanted, fields, asked.changed_since),
@@ -118,6 +124,7 @@ def make(asked: FetchArgs, by_uid: bool) -> Plan:
         asked.sets_seen,
         _MODSEQ in items,
         _whole(sections, row, seen_row),
+        make(asked, by_uid, condstore=True) if asked.sets_seen and not condstore else None,
     )
 
 
