@@ -8,6 +8,7 @@ clients do it and Dovecot takes it.
     astring = 1*ASTRING-CHAR / string        string = quoted / literal        nstring = string / "NIL"
     ASTRING-CHAR = ATOM-CHAR / "]"           ATOM-CHAR = any CHAR except ( ) { SP CTL % * " \\ ]
 
+A backslash in a quoted string takes the next octet as it is, whatever that is: some clients send ``"DOMAIN\\user"``.
 ``NIL`` is a value only where the grammar says nstring; elsewhere it is text. ``~foo`` is an atom like any other.
 """
 
@@ -31,8 +32,8 @@ _COMMAND = re.compile(rb"([" + _TAG_CHARS + rb"]+) *+(?:([Uu][Ii][Dd]) ++)?([A-Z
 _ATOM = re.compile(rb"[" + _ATOM_CHARS + rb"]+")
 _ASTRING = re.compile(rb"([" + _ATOM_CHARS + rb'\]]+)|"([^"\\\0]*+)"')
 _LIST_MAILBOX = re.compile(rb"([" + _ATOM_CHARS + rb'\]%*]+)|"([^"\\\0]*+)"')
-_QUOTED_WITH_ESCAPES = re.compile(rb'"((?:[^"\\\0]++|\\["\\])*+)"')
-_ESCAPED = re.compile(rb'\\(["\\])')
+_QUOTED_WITH_ESCAPES = re.compile(rb'"((?:[^"\\\0]++|\\[^\0])*+)"')
+_ESCAPED = re.compile(rb"\\(.)")
 _LITERAL = re.compile(rb"~?\n")
 _SPACES = re.compile(rb" +")
 _END = re.compile(rb" *\Z")
@@ -265,7 +266,7 @@ class Args:
         if next_octet == _QUOTE:
             match = _QUOTED_WITH_ESCAPES.match(self.raw, self.pos)
             if match is None:
-                raise Malformed("Invalid quoted string")
+                raise Malformed("Missing '\"'")
             self.pos = match.end()
             return _ESCAPED.sub(rb"\1", match[1]) if b"\\" in match[1] else match[1]
         if next_octet == _NEWLINE:

@@ -4,6 +4,7 @@
                 "BODY" ["STRUCTURE"] / "BODY" [".PEEK"] "[" [section] "]" ["<" number "." nz-number ">"]
     section   = [part *("." part)] ["." ("HEADER" [".FIELDS" [".NOT"] SP header-list] / "TEXT" / "MIME")]
 
+As with Dovecot, ``<n>`` means all from octet n on, a count of 0 gives nothing, part 0 is a part that does not exist.
 Clients repeat the same few texts for ever, so a text without literals is parsed once and remembered (bounded).
 """
 
@@ -90,14 +91,14 @@ MACROS: Final = {
 }
 
 _NAME = re.compile(rb"([A-Za-z0-9.]+)(\[?)")
-_PATH = rb"[1-9][0-9]{0,9}(?:\.[1-9][0-9]{0,9})*+"
+_PATH = rb"[0-9]{1,10}(?:\.[0-9]{1,10})*+"
 _SECTION = re.compile(
     rb"(?:("
     + _PATH
     + rb")(?:\.(HEADER|TEXT|MIME|HEADER\.FIELDS(?:\.NOT)?+)(?=[\] ]))?|(HEADER(?:\.FIELDS(?:\.NOT)?+)?+|TEXT)?)",
     re.IGNORECASE,
 )
-_PARTIAL = re.compile(rb"<([0-9]{1,19})\.([0-9]{1,19})>")
+_PARTIAL = re.compile(rb"<([0-9]{1,19})(?:\.([0-9]{1,19}))?>")
 _LONGEST_REMEMBERED_OCTETS: Final = 1024
 
 
@@ -143,15 +144,18 @@ def _item(args: Args) -> FetchItem:
     if not match[2]:
         item = ITEMS.get(name)
         if item is None:
-            raise Malformed(f"Unknown parameter {name.decode('ascii')}")
+            raise Malformed(f"Unknown parameter: {name.decode('ascii')}")
         return item
     if name not in (b"BODY", b"BODY.PEEK"):
-        raise Malformed(f"Unknown parameter {name.decode('ascii')}[")
+        raise Malformed(f"Unknown parameter: {name.decode('ascii')}[")
     section, label = _section(args)
     partial = None
     if args.peek() == _LESS_THAN:
         match = args.match(_PARTIAL)
-        if match is None or not (count := int(match[2])) or max(start := int(match[1]), count) > _MAX_OCTETS:
+        if match is None:
+            raise Malformed("Invalid BODY[..] parameter")
+        start, count = int(match[1]), int(match[2] or _MAX_OCTETS)
+        if max(start, count) > _MAX_OCTETS:
             raise Malformed("Invalid BODY[..] parameter")
         partial = (start, count)
         label += b"<%d>" % start

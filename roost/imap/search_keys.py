@@ -251,7 +251,7 @@ class _Keys:
             return Header(field, self._text())
         if name in (b"KEYWORD", b"UNKEYWORD"):
             args.space()
-            return Keyword(args.atom().decode("ascii"), name == b"KEYWORD")
+            return Keyword(args.astring().decode("latin-1"), name == b"KEYWORD")
         if name == b"MODSEQ":
             return self._modseq()
         raise Malformed(f"Unknown argument {name.decode('ascii')}")

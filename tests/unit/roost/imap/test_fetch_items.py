@@ -78,6 +78,9 @@ def test_field_names_may_be_literals() -> None:
 
 def test_partials_and_seen() -> None:
     assert parse(b"BODY[]<0.9223372036854775807>").items[0].partial == (0, 2**63 - 1)
+    assert parse(b"BODY[]<7>").items[0].partial == (7, 2**63 - 1)
+    assert parse(b"BODY[]<7.0>").items[0].partial == (7, 0)
+    assert parse(b"BODY[0]").items[0].section == Section((0,))
     assert parse(b"(FLAGS BODY[])").sets_seen
     assert parse(b"RFC822").sets_seen
     assert parse(b"RFC822.TEXT").sets_seen
@@ -94,9 +97,9 @@ def test_changed_since() -> None:
     "raw",
     [
         b"", b"()", b"(", b"(FLAGS", b"FLAGS)", b"FLAGS UID", b"FOO", b"(ALL)", b"(FLAGS(UID))", b'"FLAGS"',
-        b"BODY[", b"BODY[]]", b"BODY[0]", b"BODY[1.]", b"BODY[.1]", b"BODY[MIME]", b"BODY[1.FOO]", b"BODY[HEADERX]",
+        b"BODY[", b"BODY[]]", b"BODY[1.]", b"BODY[.1]", b"BODY[MIME]", b"BODY[1.FOO]", b"BODY[HEADERX]",
         b"BODY[TEXT.1]", b"BODY[HEADER.FIELDS]", b"BODY[HEADER.FIELDS ()]", b"BODY[HEADER.FIELDS (a]",
-        b"BODY[HEADER.FIELDS (a)", b"BODY[ ]", b"BODY[HEADER.FIELDS(a)]", b"BODY[]<0>", b"BODY[]<0.0>",
+        b"BODY[HEADER.FIELDS (a)", b"BODY[ ]", b"BODY[HEADER.FIELDS(a)]",
         b"BODY[]<1.2", b"BODY[]<-1.2>", b"BODY[]<9223372036854775808.1>", b"FLAGS[]", b"RFC822.PEEK",
         b"BODYSTRUCTURE[]", b"FLAGS (FOO 1)", b"FLAGS (CHANGEDSINCE)", b"FLAGS (CHANGEDSINCE x)",
         b"FLAGS (CHANGEDSINCE 1 CHANGEDSINCE 2)", b"FLAGS CHANGEDSINCE 1", b"BODY[12345678901]", b"BODY.PEEK",

@@ -40,6 +40,7 @@ KEYS = {
     b"OLD": c.Recent(False),
     b"NEW": c.And((c.Recent(), c.Flag(flags.SEEN, False))),
     b"KEYWORD NIL": c.Keyword("NIL"),
+    b'KEYWORD "x"': c.Keyword("x"),
     b"UNKEYWORD $Junk": c.Keyword("$Junk", False),
     b"BCC x": c.Header("bcc", "x"),
     b"CC x": c.Header("cc", "x"),
@@ -121,7 +122,7 @@ def test_return_options() -> None:
     "raw",
     [
         b"", b" ", b"(", b"()", b"(SEEN", b"SEEN)", b"SEEN(DELETED)x", b"FOO", b"NOT", b"OR SEEN", b"OR",
-        b"OR SEEN ", b"UID", b"UID x", b"0", b"1:", b"KEYWORD", b'KEYWORD "x"', b"SUBJECT", b"HEADER x", b"LARGER x",
+        b"OR SEEN ", b"UID", b"UID x", b"0", b"1:", b"KEYWORD", b"SUBJECT", b"HEADER x", b"LARGER x",
         b"LARGER -1", b"LARGER 9223372036854775808", b"ON x", b"ON 32-Jan-2026", b"CHARSET UTF-8", b"CHARSET",
         b"RETURN (MIN)", b"RETURN MIN ALL", b"MODSEQ x", b'MODSEQ "/flags/x" foo 1', b"SEEN SEEN,", b'"SEEN"',
         b"\xe9", b"$", b"SEEN \x00",
