@@ -40,6 +40,8 @@ def open_connection(path: str, synchronous: str, *, for_writing: bool) -> apsw.C
         if for_writing:
             connection.set_busy_timeout(BUSY_MSECS)
             connection.setlk_timeout(BUSY_MSECS, 0)  # the lock is waited for, not polled with growing pauses
+        if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+            connection.execute("PRAGMA journal_mode=WAL")  # a copy made by VACUUM INTO comes without
         connection.wal_autocheckpoint(0)  # checkpoints are the writer thread's business
         connection.execute(f"PRAGMA synchronous={SYNCHRONOUS[synchronous]}")
         keep_wal(connection, True)

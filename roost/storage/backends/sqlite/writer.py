@@ -93,6 +93,7 @@ class Pool:
     def _run(self) -> None:
         while (writer := self._work.get()) is not None:
             writer.work()
+            del writer  # while this thread waits it must not keep a store alive
 
     def close(self) -> None:
         """After the last job; waits for the threads."""

@@ -188,8 +188,9 @@ def test_fields(header: bytes, needle: str, found: bool) -> None:
 )  # fmt: skip
 def test_needles(needle: str, in_body: bool, in_message: bool) -> None:
     data = (
-        b"Subject: Outer\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; charset=utf-8"
-        b"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nVisi=\r\nble Gr=C3=BC=C3=9Fe\r\n--b\r\n"
+        b"Subject: Outer\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+        b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n"
+        b"\r\nVisi=\r\nble Gr=C3=BC=C3=9Fe\r\n--b\r\n"
         b"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\nY2FuJ3Q=\r\n--b\r\n"
         b"Content-Type: message/rfc822\r\n\r\nSubject: Inner Subject\r\n\r\nattached SECRET\r\n--b--\r\n"
     )
