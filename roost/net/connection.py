@@ -23,7 +23,7 @@ from roost.events.log import Log
 from roost.net.deadlines import Timer, wheel_of
 from roost.net.inline import run_inline
 from roost.net.peer import Credentials, Peer, credentials_of, peer_of
-from roost.net.tls import reason_of
+from roost.net.tls import describe_tls_error, feed_transport
 
 RECEIVE_BUFFER_OCTETS = 256 * 1024
 FLUSH_OCTETS = 64 * 1024  # collected output above this leaves at once
@@ -192,7 +192,7 @@ class Connection(asyncio.BufferedProtocol):
         self._diverted = early.extend
         self._tls_task = run_inline(self.loop, self._handshake(self._transport, context))
         if first:
-            self.loop.call_soon(_feed, self._transport, first)
+            self.loop.call_soon(feed_transport, self._transport, first)
 
     def divert(self, taker: Callable[[memoryview], None] | None) -> None:
         """For the frame: give what arrives to ``taker`` instead of ``data``; None ends it."""
@@ -389,28 +389,3 @@ class Connection(asyncio.BufferedProtocol):
             self.log.info(f"TLS handshaking failed: {describe_tls_error(exc)}, rip={self.peer.remote_ip}")
         transport.abort()
         self.connection_lost(exc if isinstance(exc, Exception) else None)
-
-
-def _feed(transport: asyncio.Transport, octets: bytes) -> None:
-    """Give a transport's (TLS) protocol octets as if they had just been received."""
-    protocol = cast(asyncio.BufferedProtocol, transport.get_protocol())
-    while octets:
-        buffer = memoryview(protocol.get_buffer(len(octets)))
-        taken = min(len(buffer), len(octets))
-        buffer[:taken] = octets[:taken]
-        protocol.buffer_updated(taken)
-        octets = octets[taken:]
-
-
-def describe_tls_error(exc: BaseException) -> str:
-    """One short line for the log: OpenSSL's reason, or why there was none."""
-    if isinstance(exc, ssl.SSLError):
-        reason = reason_of(exc).replace("_", " ").lower()
-        if reason in ("http request", "https proxy request", "wrong version number", "unknown protocol"):
-            return f"the client does not speak TLS ({reason})"
-        return reason or str(exc)
-    if isinstance(exc, (asyncio.TimeoutError, TimeoutError)):
-        return "timed out"
-    if isinstance(exc, ConnectionError):
-        return "the client closed the connection" if not str(exc) else str(exc)
-    return str(exc) or type(exc).__name__

@@ -7,10 +7,11 @@ logged once; new connections get the new one without a restart.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from roost.errors import ConfigError
 from roost.events.log import Log
@@ -174,3 +175,28 @@ class ServerTls:
             else:
                 found.append((stat.st_ino, stat.st_mtime_ns, stat.st_size))
         return tuple(found)
+
+
+def feed_transport(transport: asyncio.Transport, octets: bytes) -> None:
+    """Give a transport's (TLS) protocol octets as if they had just been received."""
+    protocol = cast(asyncio.BufferedProtocol, transport.get_protocol())
+    while octets:
+        buffer = memoryview(protocol.get_buffer(len(octets)))
+        taken = min(len(buffer), len(octets))
+        buffer[:taken] = octets[:taken]
+        protocol.buffer_updated(taken)
+        octets = octets[taken:]
+
+
+def describe_tls_error(exc: BaseException) -> str:
+    """One short line for the log: OpenSSL's reason, or why there was none."""
+    if isinstance(exc, ssl.SSLError):
+        reason = reason_of(exc).replace("_", " ").lower()
+        if reason in ("http request", "https proxy request", "wrong version number", "unknown protocol"):
+            return f"the client does not speak TLS ({reason})"
+        return reason or str(exc)
+    if isinstance(exc, (asyncio.TimeoutError, TimeoutError)):
+        return "timed out"
+    if isinstance(exc, ConnectionError):
+        return "the client closed the connection" if not str(exc) else str(exc)
+    return str(exc) or type(exc).__name__

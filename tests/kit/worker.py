@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from kit.wait import until as until  # tests of the frame have all they need from here
+
 import roost.worker.run as frame
 from roost.events.log import SINK, Log, Sink
 from roost.proc.contract import FD_DEAD_MASTER, FD_FIRST_LISTENER, FD_LOG, FD_STATUS, STATUS, ChildContext
@@ -116,15 +118,6 @@ def unix_socket(path: object) -> socket.socket:
     sock.bind(str(path))
     sock.listen(64)
     return sock
-
-
-async def until(condition: Callable[[], object], what: str = "") -> None:
-    """Let the loop run until ``condition`` is true; the deadline is ``run``'s."""
-    turns = 0
-    while not condition():
-        await asyncio.sleep(0 if turns < 10 else 0.005)
-        turns += 1
-        assert turns < 2500, what or condition
 
 
 class Child:

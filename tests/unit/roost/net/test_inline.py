@@ -157,9 +157,13 @@ def test_waiting_for_a_task_and_for_the_pool(kind: str) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
 
+        async def one() -> int:
+            await asyncio.sleep(0)
+            return 1
+
         async def waits() -> int:
             async with asyncio.Lock():
-                found = await asyncio.gather(asyncio.sleep(0, 1), loop.run_in_executor(None, lambda: 2))
+                found = await asyncio.gather(one(), loop.run_in_executor(None, lambda: 2))
             return sum(found)
 
         task = run_inline(loop, waits())

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from kit.toyroom import ToyRoom
+from kit.wait import nothing_happens
 from kit.worker import LOOPS, Lines, make_worker, run, served, tcp_socket, until
 
 from roost.errors import Unavailable
@@ -49,7 +50,7 @@ def test_every_goes_on_after_a_failure_until_stopped(kind: str) -> None:
         await until(lambda: len(calls) >= 3)
         stop()
         count = len(calls)
-        await asyncio.sleep(0.05)
+        await nothing_happens()
         assert len(calls) == count and lines.text.count("Traceback") == 1
         stop()
         await worker.aclose()
@@ -62,12 +63,12 @@ def test_the_end_cancels_what_is_left(kind: str) -> None:
     async def main() -> None:
         worker = make_worker()
         calls: list[int] = []
-        task = worker.spawn(asyncio.sleep(3600), "sleeper")
+        task = worker.spawn(asyncio.Event().wait(), "sleeper")
         worker.every(0.01, lambda: calls.append(1))
         await worker.aclose()
         assert task.cancelled()
         count = len(calls)
-        await asyncio.sleep(0.05)
+        await nothing_happens()
         assert len(calls) == count
 
     run(kind, main)

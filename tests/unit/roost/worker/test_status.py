@@ -7,6 +7,7 @@ import os
 import signal
 
 import pytest
+from kit.wait import nothing_happens
 from kit.worker import run, until
 
 from roost.proc.contract import RETIRED, STATUS
@@ -82,7 +83,7 @@ def test_a_full_pipe_is_tried_again_for_what_matters(monkeypatch: pytest.MonkeyP
             pass
         reporter = StatusReporter(asyncio.get_running_loop(), pipe.write_fd, 1, lambda: 3)
         reporter.start()
-        await asyncio.sleep(0.05)
+        await nothing_happens()
         assert set(pipe.counts()) == {9}
         await until(lambda: pipe.counts()[-1] == 3)
         reporter.close()

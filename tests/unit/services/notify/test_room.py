@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from kit.wait import nothing_happens
 from kit.worker import LOOPS, Lines, make_worker, run, served, unix_socket, until
 
 from roost.clients.notify import Hub
@@ -77,7 +78,7 @@ def test_a_change_reaches_the_other_worker(kind: str, site: Site) -> None:
             a.publish(Update("alice", "m1", 43))
             stop()
             a.publish(Update("bob", "m1", 44))
-            await asyncio.sleep(0.05)
+            await nothing_happens()
             assert seen == [update]
             await site.close()
 
