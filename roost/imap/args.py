@@ -27,6 +27,8 @@ MISSING_ARGUMENTS: Final = "Missing arguments."
 
 _ATOM_CHARS = rb"!#$&'+-\[^-z|}~"
 _TAG_CHARS = rb"!#$&',-\[^-z|}~\]"  # no "+", which starts a continuation
+# What clients send most, with nothing after it: told without a pattern.
+_BARE_COMMANDS = frozenset((b"NOOP", b"CHECK", b"IDLE", b"LOGOUT", b"CAPABILITY", b"EXPUNGE", b"CLOSE", b"NAMESPACE"))
 _PLAIN_COMMAND = re.compile(rb"([" + _TAG_CHARS + rb"]++) ([A-TV-Za-tv-z][A-Za-z]*+)(?= |\Z)")
 _COMMAND = re.compile(rb"([" + _TAG_CHARS + rb"]+) *+(?:([Uu][Ii][Dd]) ++)?([A-Za-z][A-Za-z0-9-]*+(?= |\Z))?")
 _ATOM = re.compile(rb"[" + _ATOM_CHARS + rb"]+")
@@ -63,6 +65,10 @@ class Args:
 
         The cursor then stands right after the name. Raises Malformed when there is no valid tag.
         """
+        tag, _, rest = self.raw.partition(b" ")
+        if rest in _BARE_COMMANDS and tag.isalnum():
+            self.pos = len(self.raw)
+            return tag, rest
         match = _PLAIN_COMMAND.match(self.raw)
         if match is not None:
             self.pos = match.end()
