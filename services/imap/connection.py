@@ -90,6 +90,7 @@ class ImapConnection(Connection):
         )
         self.assembler.clear()
         if self.session is None:
+            self.shared = self.shared.at(peer.local_ip, peer.remote_ip)
             self.session = Session(self, self.shared, conn, self.log)
         else:
             self.session.conn = conn

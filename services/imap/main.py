@@ -23,7 +23,7 @@ from roost.storage.api import BackendContext
 from roost.storage.backends import open_backend
 from roost.worker.service import Service
 from services.imap.room import ImapRoom
-from services.imap.shared import Shared
+from services.imap.shared import Settings, Shared
 
 if TYPE_CHECKING:
     from roost.settings import Config
@@ -69,7 +69,23 @@ async def start(worker: Worker) -> ImapRoom:
         ssl=config.section(SslSettings, protocol="imap"),
         tls_ready=worker.tls is not None,
     )
+    shared.choose_by(chooser(config))
     return ImapRoom(worker, shared, auth, hub, anvil)
+
+
+def chooser(config: Config) -> Callable[[str, str], Settings]:
+    """The settings for two addresses. The configuration remembers what it has worked out."""
+
+    def choose(local_ip: str, remote_ip: str) -> Settings:
+        local, remote = local_ip or None, remote_ip or None
+        return (
+            config.section(ImapSettings, protocol="imap", local_ip=local, remote_ip=remote),
+            config.section(MailSettings, protocol="imap", local_ip=local, remote_ip=remote),
+            config.section(AuthSettings, protocol="imap", local_ip=local, remote_ip=remote),
+            config.section(SslSettings, protocol="imap", local_ip=local, remote_ip=remote),
+        )
+
+    return choose
 
 
 def store_context(config: Config, mail: MailSettings, hub: Hub, log: Log) -> BackendContext:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import ipaddress
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -22,6 +23,9 @@ from services.imap.logline import LoginLine, compiled
 
 REPEAT_SECS = 10.0
 MAX_REMEMBERED_COMPLAINTS = 1000
+
+
+Settings = tuple[ImapSettings, MailSettings, AuthSettings, SslSettings]
 
 
 class Auth(Protocol):
@@ -72,11 +76,18 @@ class Shared:
         self.on_user = on_user  # a session of this user began (+1) or ended (-1): for the process title
         self.log = log
         self.login_log = log.child("imap-login: ")
-        self.imap = imap or ImapSettings()
-        self.mail = mail or MailSettings()
-        self.auth_settings = auth_settings or AuthSettings()
-        self.ssl = ssl or SslSettings()
         self.tls_ready = tls_ready  # a certificate is there: STARTTLS works
+        self.clock = clock
+        self._said: dict[str, float] = {}  # complaint → when it may be repeated
+        self._choose: Callable[[str, str], Settings] | None = None
+        self._variants: dict[tuple[int, ...], Shared] = {}
+        self._use(
+            (imap or ImapSettings(), mail or MailSettings(), auth_settings or AuthSettings(), ssl or SslSettings())
+        )
+
+    def _use(self, settings: Settings) -> None:
+        """Take settings and what is worked out from them."""
+        self.imap, self.mail, self.auth_settings, self.ssl = settings
         self.mime_limits = Limits(self.mail.mime_max_depth, self.mail.mime_max_parts, self.mail.mime_max_header_octets)
         self.greeting = expand(self.imap.login_greeting, {})
         self.login_line = LoginLine(self.imap.login_log_format, self.imap.login_log_format_elements)
@@ -86,9 +97,29 @@ class Shared:
         self.extra_separator = "tb-extra-mailbox-sep" in workarounds
         self.lsub_flags = "tb-lsub-flags" in workarounds
         self._trusted = [ipaddress.ip_network(net, strict=False) for net in self.imap.login_trusted_networks]
-        self.clock = clock
-        self._said: dict[str, float] = {}  # complaint → when it may be repeated
         self._names: dict[tuple[bool, bool, bool, int | None, int], list[bytes]] = {}
+
+    def choose_by(self, choose: Callable[[str, str], Settings]) -> None:
+        """``choose(local_ip, remote_ip)``: settings that depend on the addresses (``local`` and ``remote`` filters).
+
+        It must give the same objects for the same answer.
+        """
+        self._choose = choose
+
+    def at(self, local_ip: str, remote_ip: str) -> Shared:
+        """What sessions between these addresses share."""
+        if self._choose is None:
+            return self
+        settings = self._choose(local_ip, remote_ip)
+        key = tuple(map(id, settings))
+        found = self._variants.get(key)
+        if found is None:
+            found = self
+            if settings != (self.imap, self.mail, self.auth_settings, self.ssl):
+                found = copy.copy(self)
+                found._use(settings)
+            self._variants[key] = found
+        return found
 
     def complain(self, log: Log, level: str, text: str) -> None:
         """Log a failure; the same warning or error at most once in ``REPEAT_SECS``, whoever meets it."""

@@ -72,3 +72,20 @@ def test_a_handshake_cut_off_harms_nobody(roost: Instance) -> None:
         client.sock.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
         client.sock.close()
     test_starttls_then_login(roost)
+
+
+def test_settings_may_depend_on_who_connects(tmp_path_factory: pytest.TempPathFactory) -> None:
+    conf = """
+remote 127.0.0.0/8 {
+  login_greeting = Hello near.
+  ssl = required
+}
+"""
+    with Instance(tmp_path_factory.mktemp("filtered"), conf) as own:
+        client = Client(own.imap_port)
+        greeting = client.line()
+        assert b" LOGINDISABLED" in greeting and greeting.endswith(b"Hello near.")
+        assert client.command(b"A LOGIN u1 pw")[-1].startswith(b"A NO [PRIVACYREQUIRED]")
+        client.command(b"B STARTTLS")
+        client.start_tls(own.ca_file)
+        assert client.command(b"C LOGIN u1 pw")[-1].startswith(b"C OK")
