@@ -6,6 +6,7 @@ No read transaction is open while a batch is with the caller: each statement is 
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import lru_cache
 from itertools import compress
@@ -49,6 +50,7 @@ ROW_ITEMS = (
 )
 FIELDS_PLACE = 5
 
+_ONE = "m.mailbox = ? AND m.uid = ?"
 _RANGE = "m.mailbox = ? AND m.uid BETWEEN ? AND ? ORDER BY m.uid"
 _LIST = "m.mailbox = ? AND m.uid IN (SELECT value FROM json_each(?)) ORDER BY m.uid"
 
@@ -164,6 +166,8 @@ class Fetch:
 
     def _where(self, batch: MessageBatch, dense: bool) -> tuple[str, tuple[Any, ...]]:
         uids = batch.uids
+        if len(uids) == 1:
+            return _ONE, (self.box.number, uids[0])
         if dense:
             return _RANGE, (self.box.number, uids[0], uids[-1])
         return _LIST, (self.box.number, json_list(uids))
@@ -237,22 +241,21 @@ class Fetch:
 
     def _with_contents(self, batch: MessageBatch, dense: bool) -> Iterator[MessageBatch]:
         """Cut into parts of about ``CONTENT_BATCH_OCTETS``."""
-        at = 0
-        uids = batch.uids
-        while at < len(uids):
-            part = _cut(batch, at, len(uids))
+        rest: MessageBatch | None = batch
+        while rest is not None:
+            part, rest = rest, None
             bodies, last = self._bodies(part, dense)
-            end = at
-            while end < len(uids) and uids[end] <= last:
-                end += 1
-            part = _cut(batch, at, end)
-            _matching(part, [(uid,) for uid in part.uids if uid in bodies])
+            uids = part.uids
+            if last < uids[-1]:
+                end = bisect_right(uids, last)
+                part, rest = _cut(part, 0, end), _cut(part, end, len(uids))
+            if not all([uid in bodies for uid in part.uids]):
+                _matching(part, [(uid,) for uid in part.uids if uid in bodies])
             if part.uids and self.plan.reads_rows:
                 self._add_rows(part, dense)
             if part.uids:
                 part.contents = [bodies[uid] for uid in part.uids]
                 yield part
-            at = end
 
     def _bodies(self, batch: MessageBatch, dense: bool) -> tuple[dict[int, StoredBody], int]:
         """Bodies from the batch's first uid on, and the uid until which they are complete."""
