@@ -141,11 +141,6 @@ class Assembler:
         """Octets were fed that no event has covered yet."""
         return bool(self._tail) or self._pos < len(self._buf)
 
-    @property
-    def in_command(self) -> bool:
-        """The start of a command has been seen and its end has not."""
-        return bool(self._raw or self._tail)
-
     def feed(self, chunk: bytes | memoryview) -> None:
         """Store ``chunk`` (copied, except literal octets that go straight to a sink)."""
         if self._mode == _STREAM and self._pos >= len(self._buf):

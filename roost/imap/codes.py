@@ -8,10 +8,7 @@ Codes are octets without their brackets; ``replies.tagged`` and ``replies.untagg
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
-
-from roost.util.ranges import Ranges
 
 # name → where it is defined. A test compares this with what the service sends.
 CODES: Final = {
@@ -53,46 +50,5 @@ CODES: Final = {
     "UNAVAILABLE": "RFC 5530 §3",
     "UNKNOWN-CTE": "RFC 3516 §4.3",
     "UNSEEN": "RFC 3501 §7.1",
+    "USEATTR": "RFC 6154 §6",
 }
-
-BADCHARSET: Final = b"BADCHARSET (US-ASCII UTF-8)"
-
-
-def capability(names: Sequence[bytes]) -> bytes:
-    return b"CAPABILITY %s" % b" ".join(names)
-
-
-def permanent_flags(flags: bytes) -> bytes:
-    """``flags`` as ``roost.imap.flags.permanent_flags`` makes them."""
-    return b"PERMANENTFLAGS %s" % flags
-
-
-def uidvalidity(value: int) -> bytes:
-    return b"UIDVALIDITY %d" % value
-
-
-def uidnext(value: int) -> bytes:
-    return b"UIDNEXT %d" % value
-
-
-def unseen(seq: int) -> bytes:
-    """The first unseen message's sequence number."""
-    return b"UNSEEN %d" % seq
-
-
-def highest_modseq(value: int) -> bytes:
-    return b"HIGHESTMODSEQ %d" % value
-
-
-def modified(numbers: Ranges) -> bytes:
-    """Messages that a conditional STORE left alone."""
-    return b"MODIFIED %s" % numbers.format()
-
-
-def append_uid(uidvalidity: int, uids: Ranges) -> bytes:
-    return b"APPENDUID %d %s" % (uidvalidity, uids.format())
-
-
-def copy_uid(uidvalidity: int, source: Ranges, dest: Ranges) -> bytes:
-    """The n-th source UID became the n-th dest UID; both must not be empty."""
-    return b"COPYUID %d %s %s" % (uidvalidity, source.format(), dest.format())

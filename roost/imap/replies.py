@@ -18,7 +18,6 @@ _QUOTABLE_UTF8 = re.compile(rb"[^\x00\r\n]*")
 _ATOM = re.compile(rb"""[!#$&'+-\[^-z|}~\]]++""")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
-SASL_READY = b"+ \r\n"
 CONTINUE = b"+ OK\r\n"
 IDLING = b"+ idling\r\n"
 
@@ -44,10 +43,6 @@ def astring(value: bytes, utf8: bool = False) -> bytes:
     return string(value, utf8)
 
 
-def literal(value: bytes) -> bytes:
-    return b"{%d}\r\n%s" % (len(value), value)
-
-
 def wire_mailbox(name: str, utf8: bool = False) -> bytes:
     """A mailbox name as it stands in a reply: encoded, then an atom or a string."""
     return astring(mailbox_name.encode(name, utf8), utf8)
@@ -62,24 +57,6 @@ def tagged(tag: bytes, status: bytes, text: str, code: bytes = b"") -> bytes:
 def untagged(status: bytes, text: str, code: bytes = b"") -> bytes:
     """``* OK [CODE] text``; ``status`` also PREAUTH or BYE."""
     return tagged(b"*", status, text, code)
-
-
-def continuation(text: bytes = b"") -> bytes:
-    """``+ `` with its space, also when there is no text: clients wait for exactly that."""
-    return b"+ %s\r\n" % text
-
-
-def exists(count: int) -> bytes:
-    return b"* %d EXISTS\r\n" % count
-
-
-def recent(count: int) -> bytes:
-    return b"* %d RECENT\r\n" % count
-
-
-def expunges(seqs: Iterable[int]) -> bytes:
-    """One EXPUNGE row for each sequence number, in the order given (descending, or already adjusted)."""
-    return b"".join([b"* %d EXPUNGE\r\n" % seq for seq in seqs])
 
 
 def capability(names: Sequence[bytes]) -> bytes:

@@ -67,7 +67,6 @@ __all__ = [
     "Text",
     "Uids",
     "parse",
-    "parse_keys",
 ]
 
 MAX_DEPTH: Final = 100
@@ -144,13 +143,6 @@ def parse(args: Args, *, max_depth: int = MAX_DEPTH, max_keys: int = MAX_KEYS) -
     criteria = keys.list_of(0)
     args.end()
     return SearchProgram(criteria, charset, return_options, keys.uses_modseq)
-
-
-def parse_keys(args: Args, charset: str, *, max_depth: int = MAX_DEPTH, max_keys: int = MAX_KEYS) -> Criteria:
-    """The keys alone, to the end: for commands that name the charset themselves. Raises Malformed, BadCharset."""
-    criteria = _Keys(args, charset, max_depth, max_keys).list_of(0)
-    args.end()
-    return criteria
 
 
 def _word(args: Args) -> bytes:

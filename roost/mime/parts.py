@@ -77,10 +77,6 @@ class Part:
     def is_message(self) -> bool:
         return self.type == b"message" and self.subtype == b"rfc822"
 
-    @property
-    def size_octets(self) -> int:
-        return self.stop - self.body
-
     def __repr__(self) -> str:
         kind = b"%s/%s" % (self.type, self.subtype)
         return f"Part({kind.decode('ascii', 'replace')} {self.start}:{self.body}:{self.stop} {self.children})"

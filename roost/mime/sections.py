@@ -59,14 +59,3 @@ def section_range(tree: Part, path: Sequence[int], part: str) -> tuple[int, int]
 def header_fields(block: bytes, part: str, names: Collection[bytes]) -> bytes:
     """What HEADER.FIELDS or HEADER.FIELDS.NOT gives of a header ``block``, with the empty line at its end."""
     return select_fields(block, names, invert=part == "HEADER.FIELDS.NOT") + b"\r\n"
-
-
-def section_octets(
-    data: bytes, tree: Part, path: Sequence[int], part: str, names: Collection[bytes] = ()
-) -> bytes | None:
-    """The octets of any section, or None when the message has no such section."""
-    found = section_range(tree, path, part)
-    if found is None:
-        return None
-    octets = data[found[0] : found[1]]
-    return header_fields(octets, part, frozenset(names)) if part.startswith("HEADER.FIELDS") else octets

@@ -162,9 +162,8 @@ def test_just_inside_the_bounds() -> None:
 def test_limits_are_the_callers() -> None:
     with pytest.raises(Malformed):
         search_keys.parse(Args(Complete(b"((ALL))")), max_depth=1)
-    assert search_keys.parse_keys(Args(Complete(b"ALL SEEN")), "UTF-8") == c.And((c.All(), SEEN))
     with pytest.raises(Malformed):
-        search_keys.parse_keys(Args(Complete(b"ALL SEEN")), "UTF-8", max_keys=1)
+        search_keys.parse(Args(Complete(b"ALL SEEN")), max_keys=1)
 
 
 def test_resolved_for_a_store() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from roost.mime.parts import parse
-from roost.mime.sections import section_octets
+from roost.mime.sections import header_fields, section_range
 
 SINGLE = b"From: a\r\nTo: b\r\n\r\nhello\r\n"
 
@@ -28,7 +28,11 @@ TWICE = b"Content-Type: message/rfc822\r\nX: 0\r\n\r\nContent-Type: message/rfc8
 
 
 def get(data: bytes, path: str, part: str = "", *names: bytes) -> bytes | None:
-    return section_octets(data, parse(data), [int(n) for n in path.split(".") if n], part, names)
+    found = section_range(parse(data), [int(n) for n in path.split(".") if n], part)
+    if found is None:
+        return None
+    octets = data[found[0] : found[1]]
+    return header_fields(octets, part, names) if part.startswith("HEADER.FIELDS") else octets
 
 
 @pytest.mark.parametrize(
