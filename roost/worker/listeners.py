@@ -180,7 +180,10 @@ class _UvloopDoor(_Door):
         sock = self._duplicate()
         self.fd = sock.fileno()
         if sock.family == socket.AF_UNIX:
-            self._server = await self._loop.create_unix_server(self._factory, sock=sock, backlog=BACKLOG)
+            # The path is the master's: from Python 3.13 on, closing a server would remove it.
+            self._server = await self._loop.create_unix_server(  # type: ignore[call-arg,unused-ignore]
+                self._factory, sock=sock, backlog=BACKLOG, cleanup_socket=False
+            )
         else:
             self._server = await self._loop.create_server(self._factory, sock=sock, backlog=BACKLOG)
 

@@ -264,6 +264,21 @@ def test_unix_listeners(start: Start, tmp_path: Any) -> None:
     client.close()
 
 
+@pytest.mark.parametrize("loop", LOOPS)
+def test_the_path_of_a_unix_listener_survives_its_workers(start: Start, loop: str, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    child, sock = start(unix_socket(path), loop=loop, client_limit=1)
+    client = Client.to(sock)
+    client.line()
+    wait_for(lambda: last(child) == 0)  # full: the listener left the loop
+    assert path.exists()
+    client.close()
+    wait_for(lambda: last(child) == 1)
+    child.kill(signal.SIGTERM)
+    assert child.wait() == 0
+    assert path.exists()
+
+
 def test_a_stuck_worker_has_an_alarm_set(start: Start) -> None:
     child, sock = start()
     client = Client.to(sock)
