@@ -71,7 +71,7 @@ def test_no_octets_raise(value: bytes) -> None:
 
 
 TOKENS = st.text("abcXYZ019-_.'%", min_size=1, max_size=10).map(str.encode)
-VALUES = st.binary(max_size=20).map(lambda v: v.translate(None, b"\r\n\x00"))
+VALUES = st.binary(max_size=20).map(lambda v: v.translate(None, b"\r\n\t\x00"))
 
 
 @given(st.lists(st.tuples(TOKENS, VALUES), max_size=6))
