@@ -193,7 +193,7 @@ class _Search:
             name = b"date"
             test = _sent_test(criteria)
         request = FetchRequest(Items(0), header_fields=(name,))
-        return await self._scan(request, among, lambda batch: map(test, batch.headers or ()))
+        return await self._scan(request, among, lambda batch: test(batch.headers or ()))
 
     async def _scan(self, request: FetchRequest, among: int, test: Callable[[MessageBatch], Iterable[bool]]) -> int:
         found: list[int] = []
@@ -235,7 +235,7 @@ def _number_test(criteria: Criteria) -> Callable[[int], bool]:
             raise TypeError(f"no number: {criteria!r}")
 
 
-def _sent_test(criteria: Criteria) -> Callable[[bytes], bool]:
+def _sent_test(criteria: Criteria) -> Callable[[Sequence[bytes]], Iterable[bool]]:
     def day_of(header: bytes) -> int | None:
         values: Sequence[bytes] = field_values(header)
         date = mail_date(values[0]) if values else None
@@ -243,10 +243,10 @@ def _sent_test(criteria: Criteria) -> Callable[[bytes], bool]:
 
     match criteria:
         case SentBefore(day):
-            return lambda header: (sent := day_of(header)) is not None and sent < day
+            return lambda headers: [(sent := day_of(each)) is not None and sent < day for each in headers]
         case SentOn(day):
-            return lambda header: day_of(header) == day
+            return lambda headers: [day_of(each) == day for each in headers]
         case SentSince(day):
-            return lambda header: (sent := day_of(header)) is not None and sent >= day
+            return lambda headers: [(sent := day_of(each)) is not None and sent >= day for each in headers]
         case _:
             raise TypeError(f"no date: {criteria!r}")

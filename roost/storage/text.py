@@ -6,7 +6,8 @@ looked for cannot hold the text.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
 
 from roost.mime import parts
 from roost.mime.encodings import part_text
@@ -26,10 +27,10 @@ def field_values(header: bytes) -> list[bytes]:
     return [value for _, value in all_fields(header)]
 
 
-def field_matches(needle: str) -> Callable[[bytes], bool]:
-    """A test of raw fields of one name: does one's decoded value contain ``needle``? "": is there one?"""
+def field_matches(needle: str) -> Callable[[Sequence[bytes]], Iterable[bool]]:
+    """A test of many messages' raw fields of one name: does a decoded value contain ``needle``? "": is there one?"""
     if not needle:
-        return bool
+        return lambda headers: map(bool, headers)
     folded = fold(needle)
     octets = folded.encode() if folded.isascii() else None
 
@@ -39,7 +40,15 @@ def field_matches(needle: str) -> Callable[[bytes], bool]:
             return octets in header.partition(b":")[2].lower()
         return any(folded in fold(header_text(value)) for value in field_values(header))
 
-    return test
+    def test_all(headers: Sequence[bytes]) -> Iterable[bool]:
+        if octets is not None:
+            joined = b"".join(headers)
+            plain = joined.isascii() and b"=?" not in joined and b"\n " not in joined and b"\n\t" not in joined
+            if plain and octets not in joined.lower():
+                return repeat(False, len(headers))
+        return map(test, headers)
+
+    return test_all
 
 
 class Needle:
@@ -47,7 +56,7 @@ class Needle:
 
     def __init__(self, text: str, limits: parts.Limits) -> None:
         self._folded = fold(text)
-        self._octets = self._folded.encode() if self._folded.isascii() else None
+        self._octets = self._folded.encode() if self._folded.isascii() else b""
         self._limits = limits
 
     def in_body(self, data: bytes) -> bool:
@@ -62,10 +71,15 @@ class Needle:
 
     def _surely_not(self, data: bytes) -> bool:
         octets = self._octets
-        if octets is None or b"\n " in octets or not data.isascii():
+        if not octets or b":" in octets or not data.isascii():
             return False
         low = data.lower()
-        return octets not in low and _ENCODED not in low and b"=?" not in low and " " not in self._folded
+        if octets in low or _ENCODED in low or b"=?" in low:
+            return False
+        # A space of the needle may be a fold of a header, which unfolding makes a space.
+        return b" " not in octets or octets not in (low if b"message/" in low else low[: header_stop(low)]).replace(
+            b"\r\n", b""
+        )
 
     def _in_parts(self, data: bytes) -> bool:
         root = parts.parse(data, self._limits)
@@ -80,7 +94,11 @@ class Needle:
         return False
 
     def _in_header(self, data: bytes, start: int, stop: int) -> bool:
+        folded = self._folded
         for name, value in all_fields(data, start, stop):
-            if self._folded in fold(f"{name.decode()}: {header_text(value)}"):
+            text = fold(header_text(value))
+            if folded in text or folded in (low := name.decode().lower()):
+                return True
+            if ":" in folded and folded in f"{low}: {text}":
                 return True
         return False

@@ -249,7 +249,7 @@ class Fetch:
             if last < uids[-1]:
                 end = bisect_right(uids, last)
                 part, rest = _cut(part, 0, end), _cut(part, end, len(uids))
-            if not all([uid in bodies for uid in part.uids]):
+            if not bodies.keys() >= set(part.uids):
                 _matching(part, [(uid,) for uid in part.uids if uid in bodies])
             if part.uids and self.plan.reads_rows:
                 self._add_rows(part, dense)

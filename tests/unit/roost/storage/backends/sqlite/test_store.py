@@ -268,6 +268,7 @@ def test_waiting_jobs_are_committed_together_and_fail_alone(tmp_path: Path) -> N
         if store.writer.connection is not None:
             store.writer.connection.set_wal_hook(store.writer._on_commit)
         cancelled.cancel()
+        await until(cancelled.done)
         release.set()
         results = await asyncio.gather(*jobs, return_exceptions=True)
         await blocker
