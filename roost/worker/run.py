@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import importlib
 import os
-import resource
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
     from roost.settings import Config
     from roost.settings.schema.services import ServiceSettings
 
-MAX_FILES = 1 << 20
-RESERVED_FILES = 100  # beside the clients: listeners, pipes, rooms, open stores
 GC_THRESHOLDS = (20_000, 20, 50)  # sessions are few long-lived objects; the default would walk them all the time
 
 
@@ -61,7 +58,6 @@ def main(child: ChildContext) -> int:
         service: Service = importlib.import_module(child.module).SERVICE
         tls = read_keys(child.config, child.service, child.listeners, log)
         set_title(child.instance_name, child.service.name)
-        raise_file_limit(child.service.client_limit, log)
         privileges.drop(child.privileges)
     except ConfigError as error:
         log.fatal(str(error))
@@ -142,23 +138,6 @@ def tune_gc() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-
-
-def raise_file_limit(client_limit: int, log: Log) -> None:
-    """As many descriptors as the system lets us have; a warning when ``client_limit`` clients could not fit."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard == resource.RLIM_INFINITY or soft < hard:
-        wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (max(wanted, soft), hard))
-            soft = max(wanted, soft)
-        except (OSError, ValueError):
-            pass
-    if soft < client_limit + RESERVED_FILES:
-        log.warning(
-            f"fd limit (ulimit -n) is lower than required under max. load ({soft} < {client_limit + RESERVED_FILES}), "
-            f"because of client_limit {client_limit}"
-        )
 
 
 def wants_debug(settings: LoggingSettings, service: str) -> bool:

@@ -14,7 +14,6 @@ from roost.errors import Unavailable
 from roost.net.connection import Connection
 from roost.worker.loop import backend_fd, is_uvloop, new_loop
 from roost.worker.offload import Offload
-from roost.worker.run import raise_file_limit
 from roost.worker.service import Worker
 
 
@@ -156,11 +155,3 @@ def test_tls_context_is_none_without_a_certificate() -> None:
         assert worker.tls_context() is None
 
     run("uvloop", main)
-
-
-def test_the_file_limit_is_raised_and_a_small_one_is_said() -> None:
-    lines = Lines()
-    raise_file_limit(10, lines.log())
-    assert lines.text == ""
-    raise_file_limit(1 << 40, lines.log())
-    assert "fd limit" in lines.text and "client_limit" in lines.text
