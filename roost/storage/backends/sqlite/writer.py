@@ -178,7 +178,6 @@ class Writer:
                 job.error = exc
             else:
                 ready.append(job)
-        ready = [job for job in ready if not job.cancelled]
         error = self._commit(ready) if ready else None
         if error is not None and len(ready) > 1 and not isinstance(error, Corrupt):
             for job in ready:
@@ -222,7 +221,10 @@ class Writer:
         connection.execute("BEGIN IMMEDIATE")
         tx = Transaction(connection, self.username, int(time.time()))
         for job in jobs:
-            self._run_one(tx, job, alone=len(jobs) == 1)
+            if job.cancelled:
+                job.error = Unavailable("Cancelled before its turn")
+            else:
+                self._run_one(tx, job, alone=len(jobs) == 1)
         durable.crash_point("store-commit")
         if connection.in_transaction:
             connection.execute("COMMIT")
@@ -289,6 +291,6 @@ def answer(job: Job) -> None:
     if job.error is not None:
         waiting.set_exception(job.error)
     elif job.cancelled:
-        waiting.set_exception(Unavailable("Cancelled"))
+        waiting.set_exception(Unavailable("Cancelled before its turn"))
     else:
         waiting.set_result(job.result)
