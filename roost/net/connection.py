@@ -310,6 +310,7 @@ class Connection(asyncio.BufferedProtocol):
         if self.on_closed is not None:
             self.on_closed(self)
             self.on_closed = None
+        self._transport = None  # a TLS transport knows us: without this both would wait for the garbage collector
 
     # ---- inside
 
