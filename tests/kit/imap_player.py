@@ -114,6 +114,8 @@ def play(transcript: Transcript, server: Server) -> None:
                 _do(step, talk, matcher, bans, transcript.header.get("order") == "strict")
             except Failed as exc:
                 raise Failed(f"{transcript.path.name}:{step.line}: {exc}\n" + "\n".join(history[-60:])) from None
+        for number, steps in bans.items():
+            check_bans(steps, talks[number].everything, matcher)
     finally:
         for talk in opened:
             talk.channel.close()
@@ -213,11 +215,16 @@ def _expect(step: Step, talk: Conversation, matcher: Matcher, bans: dict[int, li
         strict=strict and untagged,
     )
     if not untagged and not found.startswith(b"+"):
-        for ban in bans.pop(step.connection, []):
-            for reply in talk.before(found):
-                if matcher.matches(ban.octets, reply):
-                    raise Failed(f"line {ban.line} forbids {reply!r}")
+        check_bans(bans.pop(step.connection, []), talk.before(found), matcher)
         talk.forget_before(found)
+
+
+def check_bans(bans: list[Step], replies: list[bytes], matcher: Matcher) -> None:
+    """Raises Failed for a reply that must not be there."""
+    for ban in bans:
+        for reply in replies:
+            if _comparable(ban.octets, reply) and matcher.matches(ban.octets, reply):
+                raise Failed(f"line {ban.line} forbids {reply!r}")
 
 
 def _comparable(expected: bytes, reply: bytes) -> bool:
