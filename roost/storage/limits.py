@@ -44,7 +44,7 @@ class Limits:
     keyword_limit: int = 58
     mail_max_keyword_length: int = 50
     mime_max_depth: int = 100
-    mime_max_parts: int = 10_000
+    mime_max_parts: int = 1000
     mime_max_header_octets: int = 1 * M
     store_cache_users: int = 200
     store_cache_octets: int = 64 * M

@@ -115,7 +115,8 @@ class Snapshot:
     """A mailbox at the moment a view begins.
 
     ``uids`` ascends and is only to be read below index ``count``: the store may append to the same array later (it
-    never changes or removes entries of an array it has handed out; after an expunge it makes a new one).
+    never changes or removes entries of an array it has handed out; after an expunge it makes a new one). Nobody may
+    hold a memoryview of it while others run: an array with one cannot grow.
     ``cursor`` is opaque to the caller and is given to the next ``poll``.
     """
 
@@ -255,7 +256,11 @@ class StoreResult:
 
 @dataclass(frozen=True, slots=True)
 class CopyResult:
-    """``source`` and ``dest`` have the same length and order: the n-th source uid became the n-th dest uid."""
+    """``source`` and ``dest`` have the same length and order: the n-th source uid became the n-th dest uid.
+
+    ``modseq`` (0 when nothing was there): of a copy the number under which the target grew, of a move the one under
+    which the source lost its messages, for a view of the source to pass to ``poll`` as its own.
+    """
 
     uidvalidity: int
     source: Ranges

@@ -67,7 +67,7 @@ class Database:
         """
         if self._damaged is not None:
             if self.backend.clock.now() < self._damaged_at + DAMAGED_SECS or not self.idle:
-                raise self._damaged
+                raise Corrupt(self._damaged.client_text, detail=self._damaged.detail)
             self.close()
             self._damaged = None
         if self.connection is not None:
