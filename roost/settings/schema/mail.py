@@ -61,7 +61,7 @@ class MailSettings:
         text="Header octets of one message that are looked into.",
     )
     mime_max_parts: int = setting(
-        10000, type=UINT, low=1, unit="parts", text="Parts of one message that are looked into."
+        1000, type=UINT, low=1, unit="parts", text="Parts of one message that are looked into."
     )
     store_allow_network: bool = setting(
         False, type=BOOL, text="Open stores on network file systems too, where SQLite's locks cannot be trusted."
