@@ -106,7 +106,8 @@ def next_operation(rng: random.Random, model: Model, step: int) -> Operation:
     name = rng.choice(BOXES)
     uids = sorted(uid for uid in model.boxes[name] if rng.random() < 0.4)
     kind = rng.choices(
-        ["append", "store", "expunge", "copy", "move", "fold", "collect", "checkpoint"], [6, 6, 3, 2, 2, 1, 1, 1]
+        ["append", "store", "expunge", "copy", "move", "select", "fold", "collect", "checkpoint"],
+        [6, 6, 3, 2, 2, 2, 1, 1, 1],
     )[0]
     if kind == "append":
         count = rng.choice([1, 1, 1, 3])
@@ -140,6 +141,8 @@ async def perform(user: User, mailbox: Mailbox, op: Operation) -> tuple[list[int
                 messages.append(NewMessage(upload))
             added = await mailbox.create_messages(messages)
             return list(added.uids), added.modseq
+        case "select":
+            await mailbox.select(read_only=False, claim_recent=True)
         case "store":
             how = FlagsOp.ADD if op["add"] else FlagsOp.REMOVE
             flags = Flags(SYSTEM_FLAGS[op["flag"]])

@@ -25,7 +25,8 @@ POINTS = [
     ("store-begin", 1), ("store-begin", 9), ("store-append", 2), ("store-append", 7), ("store-copy", 2),
     ("store-move", 1), ("store-move", 3), ("store-expunge", 2), ("store-expunge", 4), ("store-commit", 1),
     ("store-commit", 5), ("store-commit", 20), ("store-committed", 1), ("store-committed", 4), ("store-committed", 21),
-    ("store-inline-commit", 3), ("store-inline-committed", 3), ("store-inline-commit", 12), ("store-fold", 1),
+    ("store-inline-commit", 1), ("store-inline-commit", 3), ("store-log-inline", 3), ("store-log-inline", 9),
+    ("store-inline-committed", 3), ("store-inline-committed", 9), ("store-fold", 1),
     ("store-fold", 2), ("store-collect", 1), ("store-checkpoint", 2), ("store-checkpointed", 2),
 ]  # fmt: skip
 

@@ -24,7 +24,7 @@ from roost.storage.backends.sqlite.connection import (
     translate_os,
 )
 from roost.storage.backends.sqlite.schema import check_schema, image
-from roost.storage.backends.sqlite.transaction import Transaction
+from roost.storage.backends.sqlite.transaction import LOG, Transaction
 from roost.storage.backends.sqlite.watch import Watch, only_one_commit_between
 from roost.storage.backends.sqlite.writer import Job, Writer
 
@@ -51,6 +51,7 @@ class Database:
         self.ready = False  # open, and INBOX exists
         self.used = 0  # the backend's tick at the last use
         self.pending = 0  # jobs not answered yet
+        self.wrote = False  # since it was opened or wound down
         self._watch: Watch | None = None
         self._seen = b""  # the head of the watch that memory is up to date with
         self._inline_commits = 0
@@ -190,10 +191,33 @@ class Database:
         except apsw.Error as exc:
             self.rollback()
             raise self.failed(translate(exc, self.path)) from exc
+        self._committed_inline(before)
+
+    def log_inline(self, row: tuple[object, ...]) -> bool:
+        """One journal row as a transaction of its own, without a wait for the disk.
+
+        Memory is up to date, and the row's modseq is the next one: False when somebody else has just taken that, or
+        has the lock. Raises Unavailable, ReadOnly.
+        """
+        assert self.connection is not None
+        durable.crash_point("store-log-inline")
+        try:
+            self.connection.execute(LOG, row)
+        except (apsw.BusyError, apsw.ConstraintError):
+            return False
+        except apsw.Error as exc:
+            raise self.failed(translate(exc, self.path)) from exc
+        self._committed_inline(self._seen)
+        return True
+
+    def _committed_inline(self, before: bytes) -> None:
+        """``before`` is the watch's head that memory, together with this commit, is up to date with."""
+        assert self._watch is not None
         durable.crash_point("store-inline-committed")
         after = self._watch.head()
         if only_one_commit_between(before, after):
             self._seen = after
+        self.wrote = True
         self._inline_commits += 1
         if self._inline_commits >= INLINE_COMMITS_TO_CHECKPOINT:
             self._inline_commits = 0
@@ -219,6 +243,7 @@ class Database:
         """Do it in the writer's next transaction; durable on return."""
         answer = self.backend.clock.future()
         job = Job(run, answer, prepare=prepare, undo=undo)
+        self.wrote = True
         self.pending += 1
         self.writer.submit(job)
         try:

@@ -6,13 +6,16 @@ killed process at once (the WAL is in the system's hands) and against a power cu
 
 from __future__ import annotations
 
+import time
 from array import array
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from roost.storage import flagbits
 from roost.storage.api import Flags, FlagsOp, StoreResult, Update
 from roost.storage.api import Kind as Hint
 from roost.storage.backends.sqlite.append import set_keywords
+from roost.storage.backends.sqlite.box import Box
 from roost.storage.backends.sqlite.store import Store
 from roost.storage.backends.sqlite.transaction import LOG, Transaction, uids_to_row
 from roost.storage.columns import Columns, StorePlan
@@ -22,13 +25,13 @@ from roost.util.ranges import EMPTY, Ranges
 
 # Looked up once: reading a member off its enumeration costs more than the comparison.
 KEYWORDS = Kind.KEYWORDS
+REMOVE = FlagsOp.REMOVE
 NEW_FLAGS = Hint.FLAGS
 
 KINDS = {FlagsOp.ADD: Kind.ADD, FlagsOp.REMOVE: Kind.REMOVE, FlagsOp.SET: Kind.SET}
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(NamedTuple):
     """The arguments of ``update_messages_flags``."""
 
     uids: Ranges
@@ -39,13 +42,33 @@ class Wish:
     def table(self, columns: Columns, limits: Limits) -> tuple[str, ...]:
         """The keyword table afterwards. Raises LimitExceeded, Refused."""
         keywords = self.flags.keywords
-        if not keywords or self.op is FlagsOp.REMOVE:
+        if not keywords or self.op is REMOVE:
             return columns.keywords
         return flagbits.add_keywords(columns.keywords, keywords, limits)
 
 
 def store_inline(store: Store, number: int, wish: Wish) -> StoreResult | None:
     """Do it now; None when somebody else holds the lock."""
+    store.refresh()
+    box = store.box(number)
+    columns = store.columns(box)
+    table = wish.table(columns, store.backend.limits)
+    if table == columns.keywords:
+        # The common case: one row, one statement. It fails when somebody was quicker; then under the lock.
+        mask = flagbits.mask_of(table, wish.flags)
+        plan = columns.plan_store(wish.uids, wish.op, mask, wish.unchanged_since)
+        if not plan.changed:
+            return StoreResult(0, (), (), plan.conflicts, plan.missing, table)
+        entry = Entry(store.upto + 1, KINDS[wish.op], plan.changed, mask_octets(mask))
+        if store.log_inline(
+            (entry.modseq, number, entry.kind, int(time.time()), uids_to_row(plan.changed), entry.data)
+        ):
+            return _applied(store, box, columns, wish.op, mask, plan, entry)
+    return _store_locked(store, number, wish)
+
+
+def _store_locked(store: Store, number: int, wish: Wish) -> StoreResult | None:
+    """Plan and write under the lock; None when it is taken."""
     tx = store.begin_inline()
     if tx is None:
         return None
@@ -66,15 +89,22 @@ def store_inline(store: Store, number: int, wish: Wish) -> StoreResult | None:
     for entry in entries[:-1]:
         columns.apply(entry)
         store.applied(box, entry)
-    entry = entries[-1]
-    columns.store(plan.rows, wish.op, mask, entry.modseq)
+    return _applied(store, box, columns, wish.op, mask, plan, entries[-1])
+
+
+def _applied(
+    store: Store, box: Box, columns: Columns, op: FlagsOp, mask: int, plan: StorePlan, entry: Entry
+) -> StoreResult:
+    """It is committed: the columns follow, the hint goes out."""
+    rows = plan.rows
+    columns.store(rows, op, mask, entry.modseq)
     store.applied(box, entry)
     store.backend.publish(Update(store.username, box.id, entry.modseq, NEW_FLAGS))
     store.care.fold_if_due(box, columns)
     return StoreResult(
         entry.modseq,
-        columns.column_slices(columns.uids, plan.rows),
-        columns.column_slices(columns.flags, plan.rows),
+        columns.column_slices(columns.uids, rows),
+        columns.column_slices(columns.flags, rows),
         plan.conflicts,
         plan.missing,
         columns.keywords,

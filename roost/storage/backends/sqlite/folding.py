@@ -78,6 +78,9 @@ def fold(tx: Transaction, mailbox: int, upto: int, blob: bytes | None) -> None:
 
 def trim(tx: Transaction, keep_secs: int) -> int:
     """Remove journal rows that every snapshot has in it and that are old enough; how many. The newest always stays."""
+    oldest = tx.value("SELECT at FROM journal ORDER BY modseq LIMIT 1")
+    if oldest is None or oldest >= tx.now - keep_secs:
+        return 0
     rows = tx.execute(
         """SELECT j.modseq, j.mailbox FROM journal j LEFT JOIN mailbox m ON m.id = j.mailbox
            WHERE j.at < ? AND j.modseq <= ifnull(m.folded, j.modseq) AND j.modseq < (SELECT max(modseq) FROM journal)
