@@ -1,8 +1,8 @@
 """A worker's connection to the anvil room: announce sessions, learn how many a user has, obey kicks.
 
-Announcements leave together, within ANNOUNCE_SECS, or at once where a user's sessions become more. A login waits for
-an answer only when the user may be near the limit: anvil has told a bound for the sessions of other workers, and says
-so when it is exceeded.
+Announcements leave together, within ANNOUNCE_SECS, or at once where a user's sessions become more; a session that ends
+before it was announced is not. A login waits for an answer only when the user may be near the limit: anvil has told a
+bound for the sessions of other workers, and says so when it is exceeded.
 
 When anvil is away, logged once, logins go on: the count is then that of this process alone, and every session is
 announced anew as soon as anvil is back.
@@ -30,15 +30,17 @@ ANNOUNCE_SECS = 0.02  # sessions that come and go are told together, not later t
 GROWING_SECS = 0.001  # a user whose sessions become more is told of much sooner
 
 
-@dataclass(frozen=True, slots=True)
 class _Session:
-    user: str
-    service: str
-    remote_ip: str
+    """A session of this process. ``told``: anvil knows it, or knows an earlier one of the same id."""
 
-    @property
-    def key(self) -> wire.Key:
-        return wire.key_of(self.user, self.service, self.remote_ip)
+    __slots__ = ("key", "remote_ip", "service", "told", "user")
+
+    def __init__(self, user: str, service: str, remote_ip: str, *, told: bool) -> None:
+        self.user = user
+        self.service = service
+        self.remote_ip = remote_ip
+        self.key = wire.key_of(user, service, remote_ip)
+        self.told = told
 
 
 @dataclass(slots=True)
@@ -69,7 +71,7 @@ class Anvil:
         self._pid = os.getpid()
         self._sessions: dict[str, _Session] = {}
         self._counts: Counter[tuple[str, str, str]] = Counter()
-        self._unsent: list[bytes] = []
+        self._unsent: dict[str, bytes] = {}  # by session id, for only the last word about a session counts
         self._flush_handle: asyncio.TimerHandle | None = None
         self._flush_due = 0.0
         self._growth: Counter[wire.Key] = Counter()  # sessions since the last flush, less those that ended
@@ -106,17 +108,19 @@ class Anvil:
 
         With ``limit`` (0: none) the number only says rightly whether it is above the limit, which mostly needs no wait.
         """
-        session = _Session(user, service, remote_ip)
+        session = self._add(session_id, user, service, remote_ip)
         key = session.key
-        self._add(session_id, session)
+        count = self._counts[key]
         found: int | None = None
         if self._link.up:
             bound = self._bounds.get(key)
-            if limit == 0 or (limit is not None and bound is not None and self._counts[key] + bound <= limit):
-                self._growth[key] += 1
-                secs = ANNOUNCE_SECS if self._growth[key] <= 1 else GROWING_SECS
-                self._send_soon(wire.connect_line(session_id, self._pid, user, service, remote_ip, quiet=True), secs)
-                return self._counts[key]
+            if limit == 0 or (limit is not None and bound is not None and count + bound <= limit):
+                growth = self._growth[key] = self._growth[key] + 1
+                line = wire.connect_line(session_id, self._pid, user, service, remote_ip, quiet=True)
+                self._send_soon(session_id, line, ANNOUNCE_SECS if growth <= 1 else GROWING_SECS)
+                return count
+            session.told = True
+            self._unsent.pop(session_id, None)
             self._send_now(wire.connect_line(session_id, self._pid, user, service, remote_ip))
             found = await self._reply(key)
         return found if found is not None else self._counts[key]
@@ -130,10 +134,13 @@ class Anvil:
         self._counts[key] -= 1
         if not self._counts[key]:
             del self._counts[key]
-        if self._link.up and self._loop is not None:
-            line = wire.disconnect_line(session_id, self._pid, session.user, session.service, session.remote_ip)
+        if self._link.up:
             self._growth[key] -= 1
-            self._send_soon(line, ANNOUNCE_SECS)
+            if session.told:
+                line = wire.disconnect_line(session_id, self._pid, session.user, session.service, session.remote_ip)
+                self._send_soon(session_id, line, ANNOUNCE_SECS)
+            else:
+                self._unsent.pop(session_id, None)
 
     async def lookup(self, user: str, service: str, remote_ip: str) -> int:
         """How many sessions user+service+ip have."""
@@ -145,17 +152,20 @@ class Anvil:
 
     # ---- inside
 
-    def _add(self, session_id: str, session: _Session) -> None:
+    def _add(self, session_id: str, user: str, service: str, remote_ip: str) -> _Session:
         old = self._sessions.get(session_id)
+        told = session_id in self._unsent  # then anvil is still to hear that the earlier one ended
         if old is not None:
             self._counts[old.key] -= 1
-        self._sessions[session_id] = session
+            told = old.told
+        session = self._sessions[session_id] = _Session(user, service, remote_ip, told=told)
         self._counts[session.key] += 1
+        return session
 
-    def _send_soon(self, line: bytes, secs: float) -> None:
+    def _send_soon(self, session_id: str, line: bytes, secs: float) -> None:
         """Send with what else comes within ``secs``."""
         assert self._loop is not None
-        self._unsent.append(line)
+        self._unsent[session_id] = line
         due = self._loop.time() + secs
         if self._flush_handle is None or due < self._flush_due - 0.001:
             if self._flush_handle is not None:
@@ -164,17 +174,21 @@ class Anvil:
             self._flush_handle = self._loop.call_later(secs, self._flush)
 
     def _send_now(self, line: bytes) -> None:
-        self._unsent.append(line)
+        """Send after what was to be sent before it."""
         self._flush()
+        self._link.write(line)
 
     def _flush(self) -> None:
         if self._flush_handle is not None:
             self._flush_handle.cancel()
             self._flush_handle = None
         if self._unsent:
-            self._link.write(b"".join(self._unsent))
+            self._link.write(b"".join(self._unsent.values()))
+            for session_id in self._unsent:
+                if session_id in self._sessions:
+                    self._sessions[session_id].told = True
             self._unsent.clear()
-            self._growth.clear()
+        self._growth.clear()
 
     def _reply(self, key: wire.Key | None) -> asyncio.Future[int | None]:
         """The next number anvil sends; None when it does not come in time."""
@@ -207,6 +221,7 @@ class Anvil:
         self._link.write(encode(self._service, str(self._pid)))
         for session_id, session in self._sessions.items():
             user, service, remote_ip = session.user, session.service, session.remote_ip
+            session.told = True
             self._link.write(wire.connect_line(session_id, self._pid, user, service, remote_ip, quiet=True))
 
     def _down(self) -> None:

@@ -118,6 +118,29 @@ def test_ended_sessions_are_told_without_anything_else_happening(kind: str, site
 
 
 @pytest.mark.parametrize("kind", LOOPS)
+def test_a_session_that_ends_before_it_was_told_of_is_not_told_of(kind: str, site: Site) -> None:
+    async def main() -> None:
+        async with site.up() as room:
+            worker = await site.worker()
+            entered: list[str] = []
+            connect = room.sessions.connect
+            room.sessions.connect = lambda *given: (entered.append(given[1]), connect(*given))[1]  # type: ignore[method-assign]
+            assert at_once(worker.connect("short", "bob", "imap", "x", limit=0)) == 1
+            worker.disconnect("short")
+            at_once(worker.connect("long", "bob", "imap", "x", limit=0))
+            assert await worker.lookup("bob", "imap", "x") == 1
+            assert entered == ["long"]
+            worker.disconnect("long")  # told: must be taken back, also when the id comes again at once
+            at_once(worker.connect("long", "bob", "imap", "x", limit=0))
+            worker.disconnect("long")
+            assert await worker.lookup("bob", "imap", "x") == 0
+            assert len(room.sessions) == 0
+            await site.close()
+
+    run(kind, main)
+
+
+@pytest.mark.parametrize("kind", LOOPS)
 def test_a_workers_sessions_go_with_its_connection(kind: str, site: Site) -> None:
     async def main() -> None:
         async with site.up() as room:
