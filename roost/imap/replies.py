@@ -8,7 +8,7 @@ from outside loses its control characters on the way, so that nobody else writes
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from roost.imap import mailbox_name
 
@@ -59,8 +59,9 @@ def untagged(status: bytes, text: str, code: bytes = b"") -> bytes:
     return tagged(b"*", status, text, code)
 
 
-def capability(names: Sequence[bytes]) -> bytes:
-    return b"* CAPABILITY %s\r\n" % b" ".join(names)
+def capability(words: bytes) -> bytes:
+    """``words``: names with spaces between them."""
+    return b"* CAPABILITY %s\r\n" % words
 
 
 def list_row(

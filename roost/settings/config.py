@@ -58,6 +58,11 @@ class Config:
         path += tuple((name, "") for name in getattr(schema, "WITHIN", ()))
         return self.element(schema, path, connection)
 
+    @property
+    def by_address(self) -> bool:
+        """Whether any setting depends on the addresses of a connection."""
+        return any(conditions.local or conditions.remote for conditions in self._conditions)
+
     def element(self, schema: type[T], path: Path, connection: Connection = Connection()) -> T:  # noqa: B008 - frozen
         """The settings of a schema class inside filters (``path``: (filter, name) from the outside in)."""
         matched = tuple([matches(conditions, connection) for conditions in self._conditions])

@@ -22,12 +22,12 @@ MAX_AUTH_ATTEMPTS = 10  # on one connection
 
 def greet(session: Session, *, preauth: bool = False) -> None:
     """The first line of the conversation, with the capabilities (RFC 9051 §7.1.4)."""
-    names = b" ".join(session.capability_names())
+    capabilities = session.capability_text()
     if preauth:
         text = f"Logged in as {session.username}"
-        session.write(replies.untagged(b"PREAUTH", text, b"CAPABILITY " + names))
+        session.write(replies.untagged(b"PREAUTH", text, b"CAPABILITY " + capabilities))
     else:
-        session.write(replies.untagged(b"OK", session.shared.greeting, b"CAPABILITY " + names))
+        session.write(session.shared.greeting_line(capabilities))
 
 
 def check_plaintext(session: Session) -> None:
@@ -77,7 +77,7 @@ async def begin(session: Session, proved: AuthOk, mechanism: str) -> bytes:
         leave_anvil(session)
         raise
     enter(session, identity, username, mechanism)
-    return b"[CAPABILITY %b] Logged in" % b" ".join(session.capability_names())
+    return b"[CAPABILITY %b] Logged in" % session.capability_text()
 
 
 def enter(session: Session, identity: Identity, username: str, mechanism: str) -> None:

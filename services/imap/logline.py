@@ -11,6 +11,8 @@ from roost.settings.variables import expand
 
 Values = Mapping[str, str]
 
+MAX_JOINED = 64
+
 _ELEMENT = re.compile(r"(?:%\{[^}]*\}|\S)+")
 
 
@@ -42,9 +44,18 @@ class LoginLine:
 
     def __init__(self, line: str, elements: str) -> None:
         self._line, _ = compiled(line)
-        self._elements = [compiled(element) for element in _ELEMENT.findall(elements)]
+        self._elements = [(element, compiled(element)[1]) for element in _ELEMENT.findall(elements)]
+        self._names = tuple({name for _, names in self._elements for name in names})
+        # Which variables have values decides which elements stand in the line: one template for each such set.
+        self._joined: dict[tuple[bool, ...], Callable[[Values], str]] = {}
 
     def text(self, message: str, values: Values) -> str:
         """Elements whose variables are all empty are left out; the others are joined by commas."""
-        shown = [fill(values) for fill, names in self._elements if not names or any(values.get(name) for name in names)]
-        return self._line({"message": message, "elements": ", ".join(shown)})
+        given = tuple(map(bool, map(values.get, self._names)))
+        fill = self._joined.get(given)
+        if fill is None:
+            shown = [text for text, names in self._elements if not names or any(values.get(name) for name in names)]
+            if len(self._joined) >= MAX_JOINED:
+                self._joined.clear()
+            fill = self._joined[given] = compiled(", ".join(shown))[0]
+        return self._line({"message": message, "elements": fill(values)})

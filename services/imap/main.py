@@ -69,7 +69,8 @@ async def start(worker: Worker) -> ImapRoom:
         ssl=config.section(SslSettings, protocol="imap"),
         tls_ready=worker.tls is not None,
     )
-    shared.choose_by(chooser(config))
+    if config.by_address:
+        shared.choose_by(chooser(config))
     return ImapRoom(worker, shared, auth, hub, anvil)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import os
+from binascii import b2a_base64
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from roost.net.connection import Connection
     from roost.proc.contract import ListenerInfo
     from roost.worker.service import Worker
+
+
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 class ImapRoom:
@@ -99,4 +102,4 @@ class ImapRoom:
 
 def new_id() -> str:
     """A session id that nobody else has: 96 random bits, 16 characters."""
-    return base64.urlsafe_b64encode(os.urandom(12)).decode("ascii")
+    return b2a_base64(os.urandom(12), newline=False).translate(_URL_SAFE).decode("ascii")

@@ -151,14 +151,12 @@ class Session:
     def write(self, data: bytes) -> None:
         self.client.write(data)
 
-    def capability_names(self) -> list[bytes]:
+    def capability_text(self) -> bytes:
         """What CAPABILITY says now."""
-        return self.shared.capability_names(
-            logged_in=self.user is not None,
-            secured=self.conn.secured,
-            plaintext=self.plaintext_allowed,
-            append_limit=self.user.append_limit if self.user is not None else None,
-        )
+        user = self.user
+        if user is None:
+            return self.shared.capability_text(False, self.conn.secured, self.plaintext_allowed, None)
+        return self.shared.capability_text(True, self.conn.secured, True, user.append_limit)
 
     async def mailbox(self, name: str) -> Mailbox:
         """A handle to a mailbox by name; the selected one's own handle when it is meant. Raises NoSuchMailbox."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from roost.clients.auth import AuthOk, Exchange
 from roost.events.log import Log
+from roost.imap import replies
 from roost.mime.parts import Limits
 from roost.settings.schema.auth import AuthSettings
 from roost.settings.schema.imap import ImapSettings
@@ -97,7 +98,9 @@ class Shared:
         self.extra_separator = "tb-extra-mailbox-sep" in workarounds
         self.lsub_flags = "tb-lsub-flags" in workarounds
         self._trusted = [ipaddress.ip_network(net, strict=False) for net in self.imap.login_trusted_networks]
-        self._names: dict[tuple[bool, bool, bool, int | None, int], list[bytes]] = {}
+        self._offered: Mapping[str, frozenset[str]] = {}  # the mechanisms that _texts name
+        self._texts: dict[tuple[bool, bool, bool, int | None], bytes] = {}
+        self._greetings: dict[bytes, bytes] = {}
 
     def choose_by(self, choose: Callable[[str, str], Settings]) -> None:
         """``choose(local_ip, remote_ip)``: settings that depend on the addresses (``local`` and ``remote`` filters).
@@ -150,19 +153,31 @@ class Shared:
             return False
         return any(address in net for net in self._trusted)
 
-    def capability_names(
-        self, *, logged_in: bool, secured: bool, plaintext: bool, append_limit: int | None
-    ) -> list[bytes]:
+    def capability_text(self, logged_in: bool, secured: bool, plaintext: bool, append_limit: int | None) -> bytes:
         """The words of CAPABILITY for a connection in this state."""
-        key = (logged_in, secured, plaintext, append_limit, hash(frozenset(self.auth.mechanisms)))
-        names = self._names.get(key)
-        if names is None:
-            if len(self._names) > 64:
-                self._names.clear()
-            names = self._names[key] = self._capability_names(logged_in, secured, plaintext, append_limit)
-        return names
+        if self.auth.mechanisms is not self._offered:  # a new connection to the auth service brings a new table
+            self._offered = self.auth.mechanisms
+            self._texts.clear()
+        key = (logged_in, secured, plaintext, append_limit)
+        text = self._texts.get(key)
+        if text is None:
+            if len(self._texts) > 64:
+                self._texts.clear()
+            text = self._texts[key] = b" ".join(self.capability_names(logged_in, secured, plaintext, append_limit))
+        return text
 
-    def _capability_names(self, logged_in: bool, secured: bool, plaintext: bool, limit: int | None) -> list[bytes]:
+    def greeting_line(self, capabilities: bytes) -> bytes:
+        """The first line for a client that is to log in."""
+        line = self._greetings.get(capabilities)
+        if line is None:
+            if len(self._greetings) > 64:
+                self._greetings.clear()
+            line = replies.untagged(b"OK", self.greeting, b"CAPABILITY " + capabilities)
+            self._greetings[capabilities] = line
+        return line
+
+    def capability_names(self, logged_in: bool, secured: bool, plaintext: bool, limit: int | None) -> list[bytes]:
+        """The same, worked out."""
         features = self.backend.features
         shown = {
             When.ALWAYS: True,

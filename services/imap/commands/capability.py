@@ -8,7 +8,7 @@ from services.imap.session import Session
 
 
 async def run(session: Session, _: None) -> None:
-    session.write(replies.capability(session.capability_names()))
+    session.write(replies.capability(session.capability_text()))
 
 
 CAPABILITY = Command(b"CAPABILITY", State.ANY, None, run, b"Capability completed.")

@@ -47,7 +47,7 @@ def test_tagged_and_untagged() -> None:
 
 
 def test_rows() -> None:
-    assert replies.capability([b"A", b"B"]) == b"* CAPABILITY A B\r\n"
+    assert replies.capability(b"A B") == b"* CAPABILITY A B\r\n"
     assert replies.list_row(["\\HasNoChildren"], "INBOX") == b'* LIST (\\HasNoChildren) "/" INBOX\r\n'
     assert (
         replies.list_row([], 'a"b', separator=None, verb=b"LSUB", extended=b'("CHILDINFO" ("SUBSCRIBED"))')

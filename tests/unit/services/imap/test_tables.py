@@ -71,7 +71,7 @@ def test_special_uses_are_those_of_the_rfc() -> None:
 )
 def test_capabilities_can_be_chosen(chosen: tuple[str, ...], shown: list[bytes], hidden: list[bytes]) -> None:
     server = MemoryImap({"imap_capability": chosen})
-    names = server.shared.capability_names(logged_in=True, secured=True, plaintext=True, append_limit=52428800)
+    names = server.shared.capability_names(True, True, True, 52428800)
     assert all(name in names for name in shown)
     assert not any(name in names for name in hidden)
     server.close()
@@ -82,6 +82,6 @@ def test_what_the_store_cannot_do_is_not_shown() -> None:
 
     server = MemoryImap()
     server.backend.features = replace(server.backend.features, condstore=False, move=False, special_use=False)
-    names = server.shared.capability_names(logged_in=True, secured=True, plaintext=True, append_limit=None)
+    names = server.shared.capability_names(True, True, True, None)
     assert not {b"CONDSTORE", b"MOVE", b"SPECIAL-USE", b"CREATE-SPECIAL-USE", b"APPENDLIMIT"} & set(names)
     server.close()
