@@ -163,6 +163,11 @@ class Mailbox(Protocol):
         """Remove messages with \\Deleted, only those in ``uids`` when given (UID EXPUNGE)."""
         ...
 
+    async def rest(self) -> None:
+        """The client will ask nothing for a while (IDLE): let go of what is dear to hold. Every call works as before,
+        and ``poll`` still goes on from its cursor. May do nothing."""
+        ...
+
     async def aclose(self) -> None: ...
 
 

@@ -233,6 +233,9 @@ class BlockingMailbox:
     async def expunge(self, uids: Ranges | None = None) -> ExpungeResult:
         return await self._run(self.inner.expunge(uids))
 
+    async def rest(self) -> None:
+        await self._run(self.inner.rest())
+
     async def aclose(self) -> None:
         await self._run(self.inner.aclose())
 

@@ -9,6 +9,8 @@ from tests.bench.client import Imap
 from tests.bench.messages import message
 from tests.bench.servers import Server
 
+SETTLE_SECS = 2  # an idle connection is one that has been idle for a moment
+
 
 def idle_memory_kb(server: Server, connections: int = 150) -> float:
     """PSS per connection that is logged in, has INBOX selected and idles."""
@@ -21,8 +23,10 @@ def idle_memory_kb(server: Server, connections: int = 150) -> float:
         return client
 
     warm = [idler(n) for n in range(10)]
+    time.sleep(SETTLE_SECS)
     before = server.meter.pss_kb()
     clients = [idler(n + 10) for n in range(connections)]
+    time.sleep(SETTLE_SECS)
     after = server.meter.pss_kb()
     for client in warm + clients:
         client.close()

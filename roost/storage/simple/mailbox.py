@@ -94,6 +94,9 @@ class SimpleMailbox:
     async def check(self) -> None:
         """Nothing to do."""
 
+    async def rest(self) -> None:
+        """Nothing is dear to hold."""
+
     async def aclose(self) -> None:
         """Nothing is held."""
 

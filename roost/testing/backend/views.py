@@ -224,6 +224,21 @@ class ViewTests(Harness):
         assert (await scene.inbox()) is not None and not (await View(await scene.inbox()).open()).recent
 
     @scenario
+    async def test_a_resting_view_misses_nothing(self, scene: Scene) -> None:
+        one = await scene.inbox()
+        await scene.fill(one, 3)
+        view = await View(await scene.inbox()).open()
+        await view.mailbox.rest()
+        await one.update_messages_flags(Ranges.of(2), ADD, Flags(FLAGGED))
+        await scene.fill(one, 1, start=4)
+        assert await view.sync() is MailboxState.OK
+        assert view.uids == [1, 2, 3, 4]
+        await view.mailbox.rest()
+        await view.mailbox.update_messages_flags(Ranges.of(1), ADD, Flags(SEEN))
+        await view.sync()
+        await view.check()
+
+    @scenario
     async def test_a_long_absence(self, scene: Scene) -> None:
         """A view that did not look for a long time learns everything, or is told TOO_OLD and starts anew."""
         one = await scene.inbox()

@@ -42,6 +42,8 @@ async def _tell(session: Session) -> None:
     """What has happened; a store that cannot say is asked again at the next hint."""
     try:
         await session.sync(expunge=True)
+        if session.view is not None:
+            await session.view.mailbox.rest()
     except ConnectionLost:
         raise
     except RoostError as exc:

@@ -15,7 +15,7 @@ from roost.errors import RoostError, Unavailable
 from roost.settings.variables import expand_path
 from roost.storage.api import BackendContext, ConnInfo, Features, Identity
 from roost.storage.backends.sqlite.box import ColumnCache
-from roost.storage.backends.sqlite.connection import check_library
+from roost.storage.backends.sqlite.connection import check_library, give_back_memory
 from roost.storage.backends.sqlite.store import Store
 from roost.storage.backends.sqlite.user import SqliteUser
 from roost.storage.backends.sqlite.writer import Job, Pool, answer
@@ -25,6 +25,9 @@ from roost.storage.places import device_of, network_filesystem
 from roost.storage.waiting import Clock, Turn
 
 DATABASE = "store.db"
+REST_SECS = 0.4  # a resting store is closed when nobody has used it for so long
+RESTING = -(1 << 40)  # ``Store.used`` of a store whose sessions rest; any use overwrites it
+TRIM_STORES = 16  # after so many closed stores their memory is given back to the system
 COMPLAINT_SECS = 10  # of one kind of trouble no more than one line in this time
 
 
@@ -47,6 +50,8 @@ class SqliteBackend:
         self._stores: weakref.WeakValueDictionary[str, Store] = weakref.WeakValueDictionary()
         self._open: dict[str, Store] = {}
         self._cancel_tick: Callable[[], None] | None = None
+        self._resting: list[Store] = []
+        self._closed_since_trim = 0
         self._complained: dict[str, float] = {}
         self._networks: dict[int, str | None] = {}
 
@@ -148,6 +153,35 @@ class SqliteBackend:
     def _close(self, store: Store) -> None:
         del self._open[store.path]
         store.close()
+
+    def rest(self, store: Store) -> None:
+        """A session of this store rests. Thousands of clients idle, each on a store of its own: an open database costs
+        140 KB, opening it again 0.2 ms."""
+        if store.path in self._open and store.used != RESTING:
+            store.used = RESTING
+            if not self._resting:
+                self.clock.call_later(REST_SECS, self._close_resting)
+            self._resting.append(store)
+
+    def _close_resting(self) -> None:
+        """What still rests is closed; what has written is wound down first, on the writer's thread."""
+        resting, self._resting = self._resting, []
+        for store in resting:
+            if store.used != RESTING or self._open.get(store.path) is not store:
+                continue
+            if store.idle and not store.wrote:
+                self._close(store)
+                self._closed_since_trim += 1
+                continue
+            if store.idle:
+                store.wrote = False
+                store.care.wind_down()
+            self._resting.append(store)
+        if self._resting:
+            self.clock.call_later(REST_SECS, self._close_resting)
+        elif self._closed_since_trim >= TRIM_STORES:
+            self._closed_since_trim = 0
+            give_back_memory()
 
     def answered(self, store: Store, jobs: list[Job]) -> None:
         """On the loop: a group of jobs is done. Hints go out first, so that nobody is told later than the client."""

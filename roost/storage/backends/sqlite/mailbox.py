@@ -106,6 +106,9 @@ class SqliteMailbox:
         if box.since_fold:
             self._store.care.fold(box, columns)
 
+    async def rest(self) -> None:
+        self._store.backend.rest(self._store)
+
     async def aclose(self) -> None:
         """Nothing is held."""
 

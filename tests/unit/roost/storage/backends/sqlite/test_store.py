@@ -97,6 +97,27 @@ def test_an_idle_store_holds_nothing(tmp_path: Path) -> None:
     play(tmp_path, run, store_idle_close_secs=1)
 
 
+def test_a_resting_store_is_closed_soon(tmp_path: Path) -> None:
+    """Also when it has written; a use in between keeps it open; the view goes on from its cursor."""
+
+    async def run(scene: Scene) -> None:
+        inbox, other = await scene.inbox(), await scene.inbox()
+        await append(inbox, await scene.user(), numbered(1))
+        cursor = (await inbox.select(read_only=False, claim_recent=True)).cursor
+        await inbox.rest()
+        await other.status()
+        scene.backend._close_resting()
+        assert open_files(scene.path()), "somebody used it after the rest began"
+        await inbox.rest()
+        await until(lambda: not open_files(scene.path()))
+        assert not scene.path().with_name("store.db-wal").exists()
+        assert await append(other, await scene.user(), numbered(2)) == 2
+        changes = await inbox.poll(cursor, claim_recent=True)
+        assert changes.state is MailboxState.OK and changes.new == Ranges.of(2)
+
+    play(tmp_path, run)
+
+
 def test_open_stores_and_columns_are_bounded(tmp_path: Path) -> None:
     async def run(scene: Scene) -> None:
         boxes = [await scene.inbox(f"u{n}") for n in range(12)]
