@@ -53,6 +53,7 @@ class Connection(asyncio.BufferedProtocol):
         "_out",
         "_out_octets",
         "_peer",
+        "_receive",
         "_stall",
         "_stall_left_octets",
         "_tls_task",
@@ -78,6 +79,7 @@ class Connection(asyncio.BufferedProtocol):
         self.on_closed: Callable[[Connection], None] | None = None  # the frame's count of clients
         self.opening: Callable[[Connection], None] | None = None  # the frame's work before ready(): proxy header, TLS
         self._transport: asyncio.Transport | None = None
+        self._receive = _receive_buffer
         self._peer: Peer | None = None
         self._out: list[bytes] = []
         self._out_octets = 0
@@ -198,6 +200,10 @@ class Connection(asyncio.BufferedProtocol):
         """For the frame: give what arrives to ``taker`` instead of ``data``; None ends it."""
         self._diverted = taker
 
+    def receive_at_most(self, octets: int) -> None:
+        """``data`` gets no more than so many at a time: for peers that may not cost much."""
+        self._receive = _receive_buffer if octets >= RECEIVE_BUFFER_OCTETS else _receive_buffer[:octets]
+
     def pause_reading(self) -> None:
         """Take nothing more from the peer until ``resume_reading``."""
         if self._transport is not None and not self.closing:
@@ -253,7 +259,7 @@ class Connection(asyncio.BufferedProtocol):
             self._guard(opening, self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return _receive_buffer
+        return self._receive
 
     def buffer_updated(self, nbytes: int) -> None:
         if self.closing:

@@ -18,7 +18,7 @@ from roost.errors import Malformed
 from roost.events.log import Log
 from roost.imap import replies
 from roost.imap.assembler import Assembler, Complete, LineTooLong, Literal
-from roost.net.connection import Connection, ConnectionLost
+from roost.net.connection import RECEIVE_BUFFER_OCTETS, Connection, ConnectionLost
 from roost.net.inline import run_inline
 from roost.storage.api import ConnInfo, Identity, User
 from services.imap import dispatch, login
@@ -28,6 +28,7 @@ from services.imap.shared import Shared
 SLICE_SECS: Final = 0.005
 PIPELINE_OCTETS: Final = 64 * 1024
 LITERAL_OCTETS_BEFORE_LOGIN: Final = 8 * 1024
+RECEIVE_OCTETS_BEFORE_LOGIN: Final = 16 * 1024
 
 
 class ImapConnection(Connection):
@@ -63,6 +64,7 @@ class ImapConnection(Connection):
         self.assembler = Assembler(
             shared.imap.imap_login_max_line_length, literal_memory_octets=LITERAL_OCTETS_BEFORE_LOGIN
         )
+        self.receive_at_most(RECEIVE_OCTETS_BEFORE_LOGIN)
         self.session: Session | None = None
         self.make_context: Callable[[], ssl.SSLContext | None] = _no_tls  # the TLS context for STARTTLS
         self.proved: tuple[Identity, User] | None = None  # known before the first word: PREAUTH
@@ -174,9 +176,8 @@ class ImapConnection(Connection):
     def _while_busy(self, chunk: memoryview) -> None:
         """A command is waiting: it may want this line; the rest stays where it is, up to a limit."""
         waiter = self._line_waiter
-        if waiter is not None:
-            if not waiter.done():
-                waiter.set_result(None)
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
             return
         self._queued += bytes(chunk).count(b"\n")
         self._queued_octets += len(chunk)
@@ -201,8 +202,8 @@ class ImapConnection(Connection):
                 assert isinstance(event, LineTooLong)
                 dispatch.too_long(session, event)
                 continue
-            if task is None and self.loop.time() > self._slice_end:
-                task = self.loop.create_task(_pause())
+            if task is None and (self.paused or self.loop.time() > self._slice_end):
+                task = self.loop.create_task(self.turn())  # others come first, and a client that does not read waits
             if task is not None:
                 self._task = task
                 task.add_done_callback(self._done)
@@ -222,19 +223,25 @@ class ImapConnection(Connection):
     def _done(self, task: asyncio.Task[None]) -> None:
         """The command that waited is over: go on with what came meanwhile."""
         self._task = None
-        self._queued = self._queued_octets = 0
         if not task.cancelled() and (exc := task.exception()) is not None and not isinstance(exc, ConnectionLost):
             self.log.exception("Connection ended by an internal error", exc=exc)
             self.abort()
         if self.closing:
             return
+        self._slice_end = self.loop.time() + SLICE_SECS
+        self._guard(self.run_commands)
+        if self._task is None:
+            if self._at_eof:
+                self.close()
+            else:
+                self._read_on()
+
+    def _read_on(self) -> None:
+        """Everything that came is answered, not before: who sends faster than we answer must not fill the memory."""
+        self._queued = self._queued_octets = 0
         if self._held:
             self._held = False
             self.resume_reading()
-        self._slice_end = self.loop.time() + SLICE_SECS
-        self._guard(self.run_commands)
-        if self._at_eof and self._task is None:
-            self.close()
 
     # ---- what a session may ask (services.imap.session.Client)
 
@@ -274,9 +281,12 @@ class ImapConnection(Connection):
         return None if line is None else _checked(line)
 
     async def _wait_for_line(self) -> None:
+        if self._at_eof:  # the line will never come
+            self.close()
         if self.closing:
             raise ConnectionLost("Connection closed")
         self.flush()
+        self._read_on()
         self._line_waiter = self.loop.create_future()
         try:
             await self._line_waiter
@@ -321,6 +331,7 @@ class ImapConnection(Connection):
         limits = self.shared.imap
         self.assembler.max_line_octets = limits.imap_max_line_length
         self.assembler.literal_memory_octets = PIPELINE_OCTETS
+        self.receive_at_most(RECEIVE_BUFFER_OCTETS)
         self.set_deadline(limits.imap_autologout_secs, self._inactive)
 
     def begin_tls(self) -> None:
@@ -346,8 +357,3 @@ def _checked(line: bytes | LineTooLong) -> bytes:
 
 def _no_tls() -> None:
     """No certificate."""
-
-
-async def _pause() -> None:
-    """Let others have a turn."""
-    await asyncio.sleep(0)
