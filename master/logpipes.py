@@ -35,14 +35,15 @@ class Journal:
         self.recent: deque[tuple[str, float, str, str]] = deque(maxlen=ERRORS_KEPT)
         """(level, UTC seconds, prefix, text) of warnings and worse."""
 
-    def write(self, line: Line) -> None:
+    def write(self, line: Line, *, more: bool = False) -> None:
+        """``more``: others follow, and then a ``flush``."""
         if line.level in _KEPT_LEVELS:
             self.recent.append((line.level, time.time(), line.prefix, line.text))
-            self._errors.write(line.level, line.prefix, line.text)
+            self._errors.write(line.level, line.prefix, line.text, more=more)
         elif line.level == "I":
-            self._info.write(line.level, line.prefix, line.text)
+            self._info.write(line.level, line.prefix, line.text, more=more)
         else:
-            self._debug.write(line.level, line.prefix, line.text)
+            self._debug.write(line.level, line.prefix, line.text, more=more)
 
     def info(self, text: str) -> None:
         self._own("I", text)
@@ -168,10 +169,11 @@ class LogPipe:
         for line in lines:
             self._lines_in_sec += 1
             if self._lines_in_sec <= LINES_PER_SEC:
-                self._journal.write(line)
+                self._journal.write(line, more=True)
             else:
                 self._dropped += 1
                 self._tail.append(line)
+        self._journal.flush()
 
     def _report_dropped(self, but_last: int = 0) -> None:
         if self._dropped:

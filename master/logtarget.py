@@ -20,6 +20,7 @@ from roost.errors import ConfigError
 BACKLOG_OCTETS = 1 << 20
 WRITE_OCTETS = 4096
 """A pipe that polls writable takes this much without blocking."""
+FILE_WRITE_OCTETS = 1 << 16
 LEVEL_WORDS = {"D": "Debug", "I": "Info", "W": "Warning", "E": "Error", "F": "Fatal", "P": "Panic"}
 PRIORITIES = {"D": 7, "I": 6, "W": 4, "E": 3, "F": 2, "P": 2}
 SYSLOG_FACILITIES = {
@@ -32,8 +33,8 @@ SYSLOG_SOCKET = "/dev/log"
 class Target(Protocol):
     """One destination."""
 
-    def write(self, level: str, prefix: str, text: str) -> None:
-        """Take one line; never blocks and never raises."""
+    def write(self, level: str, prefix: str, text: str, *, more: bool = False) -> None:
+        """Take one line; never blocks and never raises. ``more``: others follow, and then a ``flush``."""
 
     def flush(self) -> bool:
         """Try to write the backlog. True when nothing is left."""
@@ -59,8 +60,20 @@ class _Backlog:
         self.lines.append(line)
         self.octets += len(line)
 
+    def first(self, limit: int) -> bytes:
+        """The first lines as one, at most ``limit`` octets of it."""
+        lines = self.lines
+        if len(lines) > 1 and len(lines[0]) < limit:
+            joined: list[bytes] = []
+            octets = 0
+            while lines and octets < limit:
+                joined.append(lines.popleft())
+                octets += len(joined[-1])
+            lines.appendleft(b"".join(joined))
+        return lines[0][:limit]
+
     def taken(self, count: int) -> None:
-        """The first ``count`` octets of the first line are written."""
+        """The first ``count`` octets of what ``first`` gave are written."""
         line = self.lines.popleft()
         self.octets -= len(line)
         if count < len(line):
@@ -81,21 +94,23 @@ class StreamTarget:
         self._second = -1
         self._stamp = ""
 
-    def write(self, level: str, prefix: str, text: str) -> None:
+    def write(self, level: str, prefix: str, text: str, *, more: bool = False) -> None:
         if self._journal:
             line = f"<{PRIORITIES[level]}>{prefix}{LEVEL_WORDS[level]}: {text}\n"
         else:
             line = f"{self._now()}{prefix}{LEVEL_WORDS[level]}: {text}\n"
         self._backlog.add(line.encode("utf-8", "surrogateescape"))
-        self.flush()
+        if not more or self._backlog.octets >= FILE_WRITE_OCTETS:
+            self.flush()
 
     def flush(self) -> bool:
         backlog = self._backlog
+        limit = FILE_WRITE_OCTETS if self._regular else WRITE_OCTETS
         while backlog.lines:
             try:
                 if not self._regular and not _writable(self.fd):
                     return False
-                backlog.taken(os.write(self.fd, backlog.lines[0][:WRITE_OCTETS]))
+                backlog.taken(os.write(self.fd, backlog.first(limit)))
             except OSError:
                 return False
             if backlog.dropped and not backlog.lines:
@@ -140,7 +155,7 @@ class SyslogTarget:
         self._socket: socket.socket | None = None
         self._connect()
 
-    def write(self, level: str, prefix: str, text: str) -> None:
+    def write(self, level: str, prefix: str, text: str, *, more: bool = False) -> None:
         priority = self._facility * 8 + PRIORITIES[level]
         body = f"<{priority}>{self._ident}: {prefix}{LEVEL_WORDS[level]}: {text}"
         octets = body.encode("utf-8", "surrogateescape")

@@ -12,7 +12,7 @@ class _Target:
     def __init__(self) -> None:
         self.lines: list[tuple[str, str, str]] = []
 
-    def write(self, level: str, prefix: str, text: str) -> None:
+    def write(self, level: str, prefix: str, text: str, *, more: bool = False) -> None:
         self.lines.append((level, prefix, text))
 
     def flush(self) -> bool:

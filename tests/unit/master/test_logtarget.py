@@ -35,6 +35,20 @@ def test_reopening(tmp_path: Path) -> None:
     assert path.read_text() == "a: Info: 2\n"
 
 
+def test_lines_that_come_together_are_written_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log"
+    target = logtarget.open_target(str(path), timestamp="", facility="mail", ident="roost")
+    writes: list[int] = []
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, octets: (writes.append(fd), write(fd, octets))[1])
+    for number in range(1000):
+        target.write("I", "a: ", f"{number:060d}", more=True)
+    target.flush()
+    assert path.read_text() == "".join(f"a: Info: {number:060d}\n" for number in range(1000))
+    assert len(writes) <= 3
+    target.close()
+
+
 def test_a_reader_that_stops_reading_never_blocks_us_and_the_loss_is_counted() -> None:
     read_fd, write_fd = os.pipe()
     target = StreamTarget(write_fd, "")
@@ -87,7 +101,7 @@ class _Kept:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def write(self, level: str, prefix: str, text: str) -> None:
+    def write(self, level: str, prefix: str, text: str, *, more: bool = False) -> None:
         self.lines.append(text)
 
     def flush(self) -> bool:
