@@ -90,6 +90,10 @@ class Sink:
             self._emit(held)
 
     def _parts(self, level: str, prefix: str, text: str) -> list[bytes]:
+        if self.framed:  # nearly always one part
+            whole = f"\x01{level}{prefix}{text}\n".encode("utf-8", "backslashreplace")
+            if len(whole) <= PIPE_BUF_OCTETS:
+                return [whole]
         head = b"\x01" + level.encode() if self.framed else b""
         front = head + (prefix if self.framed else prefix + _WORDS[level]).encode("utf-8", "backslashreplace")
         body = text.encode("utf-8", "backslashreplace")

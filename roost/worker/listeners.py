@@ -84,9 +84,9 @@ class Listeners:
         if self._closed:
             return 0
         free = self._limit - len(self._connections)
-        if self._left is not None:
-            free = min(free, self._left)
-        return max(free, 0)
+        if self._left is not None and self._left < free:
+            free = self._left
+        return free if free > 0 else 0
 
     @property
     def used_up(self) -> bool:
@@ -101,10 +101,11 @@ class Listeners:
         self._worker.clients = others + 1
         if self._left is not None:
             self._left -= 1
-        if self.available <= 0:
+        free = self.available
+        if free <= 0:
             self._pause()
         elif others:
-            self._exclusive.renew(door.fd, exclusive=self.available > NEAR_LIMIT)
+            self._exclusive.renew(door.fd, exclusive=free > NEAR_LIMIT)
         self._on_change()
 
     def _gone(self, connection: Connection) -> None:

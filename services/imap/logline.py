@@ -28,11 +28,11 @@ def compiled(template: str) -> tuple[Callable[[Values], str], tuple[str, ...]]:
         if not isinstance(part, Pipeline) or part.source is None or part.filters or ":" in part.source.name:
             return (lambda values: expand(template, values)), ()
         names.append(part.source.name)
-        text += "%s"
+        text += f"%({part.source.name})s"
 
     def fill(values: Values) -> str:
         try:
-            return text % tuple([values[name] for name in names])
+            return text % values
         except KeyError:
             return expand(template, values)  # which knows other sources, or says what is wrong
 

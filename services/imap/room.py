@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from roost.worker.service import Worker
 
 
+SHOW_SECS = 0.2
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
@@ -37,6 +38,7 @@ class ImapRoom:
         self._politely: bool | None = None  # the process is ending
         self._empty: asyncio.Future[None] | None = None
         self._closed = False
+        self._showing = False  # soon
         shared.on_user = self._user
         anvil.on_kick = self.kick
         self._show()
@@ -85,10 +87,13 @@ class ImapRoom:
         self._users[username] += change
         if not self._users[username]:
             del self._users[username]
-        self._show()
+        if not self._showing:
+            self._showing = True
+            self._worker.loop.call_later(SHOW_SECS, self._show)
 
     def _show(self) -> None:
         """The process title: who is here."""
+        self._showing = False
         users = self._users
         if not users:
             self._worker.title("idling")
