@@ -73,6 +73,9 @@ class Hub:
         loop = self._loop
         if loop is None:
             return
+        if not self._local and update.username in self._muted and threading.get_ident() == self._thread:
+            self._muted[update.username] = True  # nobody watches, neither here nor elsewhere
+            return
         with self._lock:
             self._inbox.append(update)
             if self._scheduled:

@@ -114,22 +114,28 @@ class Columns:
 
     def plan_store(self, uids: Ranges, op: FlagsOp, mask: int, unchanged_since: int | None) -> StorePlan:
         """Which messages a STORE would change."""
+        pairs = uids.pairs
+        if unchanged_since is None and len(pairs) == 1 and pairs[0][0] == pairs[0][1]:
+            return self._plan_one(uids, op, mask)
         rows = self.rows(uids)
         found = sum([stop - start for start, stop in rows])
         missing = EMPTY if found == len(uids) else uids - self.present(uids)
         conflicts = EMPTY
         if unchanged_since is not None:
             rows, conflicts = self._unchanged(rows, unchanged_since)
-        if len(rows) == 1 and rows[0][1] - rows[0][0] == 1:
-            at = rows[0][0]
-            old = self.flags[at]
-            if flagbits.apply_mask(op, old, mask) == old:
-                return StorePlan(EMPTY, [], conflicts, missing)
-            return StorePlan(Ranges.span(self.uids[at], self.uids[at]), rows, conflicts, missing)
         changed: list[tuple[int, int]] = []
         for start, stop in rows:
             changed += flagbits.would_change(self.flags, start, stop, op, mask)
         return StorePlan(self.uids_of(changed), changed, conflicts, missing)
+
+    def _plan_one(self, uid: Ranges, op: FlagsOp, mask: int) -> StorePlan:
+        at = self.row(uid.pairs[0][0])
+        if at < 0:
+            return StorePlan(EMPTY, [], EMPTY, uid)
+        old = self.flags[at]
+        if flagbits.apply_mask(op, old, mask) == old:
+            return StorePlan(EMPTY, [], EMPTY, EMPTY)
+        return StorePlan(uid, [(at, at + 1)], EMPTY, EMPTY)
 
     def _unchanged(self, rows: list[tuple[int, int]], since: int) -> tuple[list[tuple[int, int]], Ranges]:
         """Rows whose modseq is at most ``since``, and the uids of the others."""

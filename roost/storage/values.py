@@ -10,7 +10,7 @@ import enum
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from roost.storage.upload import Upload
 from roost.util.ranges import Ranges
@@ -238,12 +238,14 @@ class AppendResult:
     modseq: int
 
 
-@dataclass(frozen=True, slots=True)
-class StoreResult:
+class StoreResult(NamedTuple):
     """``changed_*`` are parallel, ascending: messages whose flags now differ from before, with their new state.
 
     ``modseq`` is the one number under which the whole change stands in the log (0 when nothing changed): a view passes
     it to ``poll`` as one of its own, so that it is not told twice. ``conflicts``: UNCHANGEDSINCE failed.
+
+    ``cursors`` are the mailbox's right before and right after, with nothing in between but this change: a view that
+    stands at the first may go on from the second without ``poll``. A store that cannot say it leaves None.
     """
 
     modseq: int
@@ -252,6 +254,7 @@ class StoreResult:
     conflicts: Ranges
     missing: Ranges
     keywords: tuple[str, ...]
+    cursors: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,8 +295,7 @@ class Kind(enum.IntFlag):
     SUBSCRIPTION = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(NamedTuple):
     """A hint: "mailbox X of user Y is now at modseq N". Empty ``mailbox_id``: every mailbox of the user."""
 
     username: str

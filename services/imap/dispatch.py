@@ -75,8 +75,12 @@ async def execute(session: Session, line: Complete) -> None:
             args.end()
             done = await command.run(session, None)
         session.bad_commands = 0
-        if session.view is not None and command.sync is not Sync.NOTHING:
-            await _sync(session, command)
+        view = session.view
+        if view is not None and command.sync is not Sync.NOTHING:
+            if view.stepped:
+                view.stepped = False
+            else:
+                await _sync(session, command)
         client.write(b"%b OK %b\r\n" % (tag, done or command.done))
         if command.after is not None:
             command.after(session)

@@ -27,7 +27,7 @@ from roost.errors import Malformed
 from roost.imap.flags import RECENT, FlagTexts, flags_row, permanent_flags
 from roost.imap.seqset import INVALID_SET, SeqSet, resolve
 from roost.mime.parts import Part
-from roost.storage.api import MAX_KEYWORDS, Changes, Mailbox, Snapshot
+from roost.storage.api import MAX_KEYWORDS, Changes, Mailbox, Snapshot, StoreResult
 from roost.util.ranges import EMPTY, Ranges, rows_of
 
 CHUNK_ROWS = 512
@@ -57,6 +57,7 @@ class View:
         "parsed",
         "read_only",
         "recent",
+        "stepped",
         "texts",
         "told_recent",
         "uids",
@@ -78,6 +79,7 @@ class View:
         self.parsed: tuple[int, Part] | None = None  # structure of the message last looked into, by UID
         self.gone = EMPTY  # expunged in the store, not yet told
         self.own: list[int] = []  # modseqs of changes this session made and has already answered
+        self.stepped = False  # this command's own change was the last one: nothing else can be told after it
 
     # ---- from what the client names to rows and UIDs
 
@@ -159,6 +161,27 @@ class View:
         return b"* FLAGS %b\r\n* OK [PERMANENTFLAGS %b] %b\r\n" % (flags_row(keywords), permanent, text)
 
     # ---- what happened meanwhile
+
+    def made(self, result: StoreResult) -> None:
+        """This session has changed flags; the client is told of it by whoever calls."""
+        cursors = result.cursors
+        if cursors is not None and cursors[0] == self.cursor:
+            self.cursor = cursors[1]
+            self.highest_modseq = result.modseq
+            self.stepped = not self.gone
+        elif result.modseq:
+            self.own.append(result.modseq)
+            self.stepped = False
+
+    def flag_row(self, uid: int, mask: int, *, by_uid: bool) -> bytes:
+        """``* n FETCH (FLAGS …)`` of one message."""
+        seq = bisect_left(self.uids, uid, 0, self.count) + 1
+        text = self.texts[mask | RECENT if uid in self.recent else mask]
+        return (
+            b"* %d FETCH (UID %d FLAGS %b)\r\n" % (seq, uid, text)
+            if by_uid
+            else b"* %d FETCH (FLAGS %b)\r\n" % (seq, text)
+        )
 
     def flag_rows(
         self,

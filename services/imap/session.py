@@ -184,6 +184,7 @@ class Session:
         view = self.view
         if view is None:
             return
+        view.stepped = False
         changes = await view.mailbox.poll(view.cursor, claim_recent=not view.read_only, own=view.own)
         if changes.state is not MailboxState.OK:
             if changes.state is not MailboxState.TOO_OLD:

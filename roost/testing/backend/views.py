@@ -84,7 +84,10 @@ class View:
         for uid, mask in zip(result.changed_uids, result.changed_flags, strict=True):
             if uid in self.flags:
                 self.flags[uid] = flag_names(mask, result.keywords)
-        self.own.add(result.modseq)
+        if result.cursors is not None and result.cursors[0] == self.cursor:
+            self.cursor = result.cursors[1]
+        else:
+            self.own.add(result.modseq)
 
     async def expunge(self, uids: Ranges | None = None) -> None:
         """Our own EXPUNGE."""
@@ -159,6 +162,29 @@ class ViewTests(Harness):
         assert [mask & 31 for mask in changes.changed_flags] == [SEEN | FLAGGED] * 2
         everything = await one.poll(cursor, claim_recent=False)
         assert list(everything.changed_uids) == [1, 2, 3]
+
+    @scenario
+    async def test_a_change_may_tell_the_cursors(self, scene: Scene) -> None:
+        """A view that stands right before its own change goes on from right after it, and misses nothing."""
+        one, two = await scene.inbox(), await scene.inbox()
+        await scene.fill(one, 3)
+        before = (await peek(one)).cursor
+        first = await one.update_messages_flags(Ranges.of(1), ADD, Flags(SEEN))
+        if first.cursors is not None:
+            assert first.cursors[0] == before
+            assert list((await one.poll(before, claim_recent=False)).changed_uids) == [1]
+            assert not (await one.poll(first.cursors[1], claim_recent=False)).changed_uids
+        await two.update_messages_flags(Ranges.of(2), ADD, Flags(SEEN))
+        await scene.fill(two, 1, start=4)
+        later = await one.update_messages_flags(Ranges.of(3), ADD, Flags(FLAGGED, ("New",)))
+        if first.cursors is not None and later.cursors is not None:
+            assert later.cursors[0] != first.cursors[1], "somebody else was between the two"
+            changes = await one.poll(first.cursors[1], claim_recent=False)
+            assert list(changes.changed_uids) == [2, 3] and changes.new == Ranges.of(4)
+            changes = await one.poll(later.cursors[1], claim_recent=False)
+            assert not changes.changed_uids and not changes.new
+        nothing = await one.update_messages_flags(Ranges.of(3), ADD, Flags(FLAGGED))
+        assert nothing.cursors is None or nothing.cursors[0] == nothing.cursors[1]
 
     @scenario
     async def test_own_expunge(self, scene: Scene) -> None:

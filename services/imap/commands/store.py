@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
+from typing import NamedTuple
 
 from roost.errors import Malformed
 from roost.imap.args import Args
+from roost.imap.assembler import Complete
 from roost.imap.seqset import SeqSet
 from roost.storage.api import DELETED, Flags, FlagsOp, StoreResult
 from roost.util.ranges import Ranges
@@ -23,17 +24,26 @@ from services.imap.selected import CHUNK_ROWS
 from services.imap.session import Session
 
 _ITEM = re.compile(rb"([+-]?)FLAGS(\.SILENT)?(?= |\Z)", re.IGNORECASE)
-_OPS = {b"": FlagsOp.SET, b"+": FlagsOp.ADD, b"-": FlagsOp.REMOVE}
+REMOVE = FlagsOp.REMOVE
+_OPS = {b"": FlagsOp.SET, b"+": FlagsOp.ADD, b"-": REMOVE}
 
 
-@dataclass(slots=True)
-class ToStore:
-    wanted: SeqSet
-    by_uid: bool
+_LONGEST_REMEMBERED_OCTETS = 200
+
+
+class Change(NamedTuple):
+    """What is to become of the flags: everything after the message set."""
+
     op: FlagsOp
     silent: bool
     flags: Flags
     unchanged_since: int | None
+
+
+class ToStore(NamedTuple):
+    wanted: SeqSet
+    by_uid: bool
+    change: Change
 
 
 def parse(args: Args, *, by_uid: bool) -> ToStore:
@@ -41,6 +51,18 @@ def parse(args: Args, *, by_uid: bool) -> ToStore:
     args.space()
     wanted = args.seqset()
     args.space()
+    if not args.literals and len(args.raw) - args.pos <= _LONGEST_REMEMBERED_OCTETS:
+        return ToStore(wanted, by_uid, _remembered(args.raw[args.pos :]))
+    return ToStore(wanted, by_uid, _change(args))
+
+
+@lru_cache(maxsize=512)
+def _remembered(text: bytes) -> Change:
+    """Clients repeat themselves."""
+    return _change(Args(Complete(text)))
+
+
+def _change(args: Args) -> Change:
     unchanged_since = None
     if args.next_is(b"("):
         args.skip_spaces()
@@ -57,28 +79,30 @@ def parse(args: Args, *, by_uid: bool) -> ToStore:
     args.space()
     flags = Flags(*args.flag_list())
     args.end()
-    return ToStore(wanted, by_uid, _OPS[match[1]], match[2] is not None, flags, unchanged_since)
+    return Change(_OPS[match[1]], match[2] is not None, flags, unchanged_since)
 
 
 async def run(session: Session, asked: ToStore) -> bytes | None:
     view = session.selected
+    op, silent, flags, unchanged_since = asked.change
     mailboxes.check_writable(view)
     rows = view.uid_rows(asked.wanted) if asked.by_uid else view.rows(asked.wanted)
-    if asked.unchanged_since is not None:
+    if unchanged_since is not None:
         session.enable_condstore()
     if not rows:
         return None
-    result = await view.mailbox.update_messages_flags(
-        view.uids_of(rows), asked.op, asked.flags, unchanged_since=asked.unchanged_since
-    )
-    if result.modseq:
-        view.own.append(result.modseq)
-    if asked.flags.system & DELETED and asked.op is not FlagsOp.REMOVE:
+    result = await view.mailbox.update_messages_flags(view.uids_of(rows), op, flags, unchanged_since=unchanged_since)
+    view.made(result)
+    if flags.system & DELETED and op is not REMOVE:
         session.counters.deleted += len(result.changed_uids)
     if len(result.keywords) > len(view.keywords):
         session.write(view.learn_keywords(result.keywords))
-    if result.changed_uids and (not asked.silent or session.condstore):
-        await _tell(session, asked, result)
+    uids = result.changed_uids
+    if uids and (not silent or session.condstore):
+        if len(uids) == 1 and not session.condstore:
+            session.client.write(view.flag_row(uids[0], result.changed_flags[0], by_uid=asked.by_uid))
+        else:
+            await _tell(session, asked, result)
     if result.conflicts:
         numbers = result.conflicts if asked.by_uid else Ranges.of_sorted(view.seqs(list(result.conflicts)))
         return b"[MODIFIED %b] Conditional store failed." % numbers.format()
@@ -91,7 +115,7 @@ async def _tell(session: Session, asked: ToStore, result: StoreResult) -> None:
     """FETCH replies of what changed; the modseq alone if the client asked for silence."""
     view, client = session.selected, session.client
     uids = result.changed_uids
-    if not asked.silent:
+    if not asked.change.silent:
         modseqs = [result.modseq] * len(uids) if session.condstore else None
         chunks = view.flag_rows(uids, result.changed_flags, by_uid=asked.by_uid, modseqs=modseqs)
     else:

@@ -27,8 +27,7 @@ async def mark_seen(session: Session, batch: MessageBatch) -> Collection[int]:
     except RoostError as exc:
         session.shared.complain(session.log, "warning", f"cannot set \\Seen: {exc}")
         return ()
-    if result.modseq:
-        view.own.append(result.modseq)
+    view.made(result)
     new = dict(zip(result.changed_uids, result.changed_flags, strict=True))
     batch.flags = [new.get(uid, mask) for uid, mask in zip(batch.uids, flags, strict=True)]
     if batch.modseqs is not None:

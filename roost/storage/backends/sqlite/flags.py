@@ -97,6 +97,7 @@ def _applied(
 ) -> StoreResult:
     """It is committed: the columns follow, the hint goes out."""
     rows = plan.rows
+    cursors = columns.modseq, entry.modseq
     columns.store(rows, op, mask, entry.modseq)
     store.applied(box, entry)
     store.backend.publish(Update(store.username, box.id, entry.modseq, NEW_FLAGS))
@@ -108,6 +109,7 @@ def _applied(
         plan.conflicts,
         plan.missing,
         columns.keywords,
+        cursors,
     )
 
 

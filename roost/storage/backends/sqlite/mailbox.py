@@ -152,7 +152,12 @@ class SqliteMailbox:
                 return _deleted(cursor)
             columns = store.columns(box)
         # No wait from here on: one consistent cut.
-        entries = [entry for entry in box.entries if entry.modseq > cursor]
+        entries = []
+        for entry in reversed(box.entries):
+            if entry.modseq <= cursor:
+                break
+            entries.append(entry)
+        entries.reverse()
         if cursor < box.entries_after:
             trimmed = store.query("SELECT trimmed FROM mailbox WHERE id = ?", (self._number,))
             if not trimmed or trimmed[0][0] > cursor:
