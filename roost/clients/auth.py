@@ -171,7 +171,7 @@ class AuthClient:
             return None
         pending = self._userdb_link.submit(b"USER", body)
         try:
-            command, _id, *arguments = await pending.future
+            command, _id, *arguments = await pending.reply
         except asyncio.CancelledError:
             self._userdb_link.drop(pending)
             raise
@@ -189,7 +189,7 @@ class AuthClient:
     async def answer(self, pending: Pending) -> Challenge | AuthOk:
         """Wait for the reply to what was sent last. Raises the three errors of this module."""
         try:
-            arguments = await pending.future
+            arguments = await pending.reply
         except asyncio.CancelledError:
             self.login_link.drop(pending, wire.cancel_line(pending.id))
             raise

@@ -1,7 +1,7 @@
 """One connection to an authentication socket: numbered requests in flight, reconnection, time limits.
 
 ``AuthLink`` knows lines and ids, not their meaning; ``roost.clients.auth`` puts meaning on top. A request is a
-``Pending`` with a future that receives the reply's arguments ``[command, id, …]``.
+``Pending`` whose ``reply`` becomes the reply's arguments ``[command, id, …]``.
 
 When the connection dies, a request that the server has not answered with anything is sent once more on the next
 connection (a restarted auth process is not noticed by anybody); one that was already in conversation, or dies twice,
@@ -17,6 +17,7 @@ from roost.errors import AuthTemporaryFailure, Malformed
 from roost.events.log import Log
 from roost.ipc.auth import MAX_ID
 from roost.ipc.lines import LineSplitter
+from roost.net.inline import Coming
 
 CONNECT_WAIT_SECS = 15.0  # how long a request may wait for a connection
 SWEEP_SECS = 1.0
@@ -26,13 +27,13 @@ BACKOFF_FIRST_SECS, BACKOFF_LAST_SECS = 0.02, 2.0
 class Pending:
     """A request: what was sent and who waits. ``id`` is 0 while it waits for a connection."""
 
-    __slots__ = ("answered", "body", "command", "future", "id", "link", "retried", "since")
+    __slots__ = ("answered", "body", "command", "id", "link", "reply", "retried", "since")
 
-    def __init__(self, link: AuthLink, command: bytes, body: bytes, future: asyncio.Future[list[bytes]]) -> None:
+    def __init__(self, link: AuthLink, command: bytes, body: bytes) -> None:
         self.link = link
         self.command = command
         self.body = body
-        self.future = future
+        self.reply: Coming[list[bytes]] = Coming()
         self.id = 0
         self.since = 0.0
         self.answered = False  # the server said something, so its state cannot be rebuilt on another connection
@@ -110,7 +111,7 @@ class AuthLink:
         loop = self._loop
         if loop is None or self._closed:
             raise temporary_failure("the authentication client is not started")
-        pending = Pending(self, command, body, loop.create_future())
+        pending = Pending(self, command, body)
         pending.since = loop.time()
         if self.ready:
             self._send(pending)
@@ -120,14 +121,14 @@ class AuthLink:
             self._sweeper = loop.call_later(SWEEP_SECS, self._sweep)
         return pending
 
-    def go_on(self, pending: Pending, line: bytes) -> asyncio.Future[list[bytes]]:
-        """Send one more line of a conversation; the next reply resolves the returned future."""
+    def go_on(self, pending: Pending, line: bytes) -> Coming[list[bytes]]:
+        """Send one more line of a conversation; what comes next is returned."""
         if pending.id not in self._pending or self._transport is None or self._loop is None:
             raise temporary_failure("the conversation ended")
-        pending.future = self._loop.create_future()
+        pending.reply = Coming()
         pending.since = self._loop.time()
         self._transport.write(line)
-        return pending.future
+        return pending.reply
 
     def drop(self, pending: Pending, line: bytes = b"") -> None:
         """Forget a request; ``line`` tells the server when it has begun."""
@@ -155,7 +156,7 @@ class AuthLink:
         assert self._loop is not None
         self._sweeper = None
         now = self._loop.time()
-        late = [p for p in self._pending.values() if not p.future.done() and now - p.since > self._timeout_secs]
+        late = [p for p in self._pending.values() if not p.reply.done() and now - p.since > self._timeout_secs]
         late += [p for p in self._waiting if now - p.since > min(CONNECT_WAIT_SECS, self._timeout_secs)]
         self._fail(late, f"no answer from {self.path} in time")
         if self._pending or self._waiting:
@@ -165,8 +166,8 @@ class AuthLink:
         for pending in victims:
             self._pending.pop(pending.id, None)
             self._waiting.pop(pending, None)
-            if not pending.future.done():
-                pending.future.set_exception(temporary_failure(detail))
+            if not pending.reply.done():
+                pending.reply.set_exception(temporary_failure(detail))
 
     # --- the connection ---
 
@@ -227,9 +228,9 @@ class AuthLink:
         if len(arguments) < 2 or not arguments[1].isdigit():
             return
         asked = self._pending.get(int(arguments[1]))
-        if asked is not None and not asked.future.done():
+        if asked is not None and not asked.reply.done():
             asked.answered = True
-            asked.future.set_result(arguments)
+            asked.reply.set_result(arguments)
 
     def disconnected(self) -> None:
         self._transport = None
@@ -239,7 +240,7 @@ class AuthLink:
         for pending in self._pending.values():
             if pending.answered or pending.retried or self._closed:
                 broken.append(pending)
-            elif not pending.future.done():
+            elif not pending.reply.done():
                 pending.retried = True
                 pending.id = 0
                 self._waiting[pending] = None

@@ -6,15 +6,21 @@ turn of the loop, about 0.1 µs instead of 3). When the coroutine stops at a fut
 
 Until its first wait such code runs outside any task: it must not use ``asyncio.timeout``, ``current_task`` or
 ``asyncio.sleep(0)``-style yields that need a task at once (a bare yield does work).
+
+``run_direct`` spares the task also where the wait is for a ``Coming`` value: the coroutine then goes on inside
+``set_result``, in the turn that brought the value, and what it writes leaves in that turn.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Generator
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+
+_direct = False  # what runs now was started by run_direct and may wait for a Coming without a task
 
 
 def run_inline(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T]) -> asyncio.Task[T] | None:
@@ -23,11 +29,169 @@ def run_inline(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T]) ->
     Ended: returns None (its result is dropped); what it raised is raised here. Waiting: returns the task that will
     finish it; the caller keeps the task and looks after its exception.
     """
+    global _direct
+    before, _direct = _direct, False
     try:
         first = coro.send(None)
     except StopIteration:
         return None
+    finally:
+        _direct = before
     return asyncio.Task(_Started(coro, first), loop=loop)
+
+
+def run_direct(
+    loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T], around: Callable[[Callable[[], None]], None]
+) -> Direct | asyncio.Task[T] | None:
+    """Like ``run_inline``; where the coroutine waits for a ``Coming`` the result is no task but looks like one.
+
+    ``around`` is called with what is to be run when the value has come, and runs it.
+    """
+    global _direct
+    before, _direct = _direct, True
+    try:
+        first = coro.send(None)
+    except StopIteration:
+        return None
+    finally:
+        _direct = before
+    if type(first) is Coming:
+        return Direct(loop, coro, around, first)
+    return asyncio.Task(_Started(coro, first), loop=loop)
+
+
+class Coming(Generic[T]):
+    """A value that one waiter awaits, or an error: a future without a loop's turn between its coming and the waiter.
+
+    Awaited in a task it behaves like a future. ``set_result`` and ``set_exception`` once only, on the loop's thread.
+    """
+
+    __slots__ = ("_done", "_error", "_resume", "_value")
+
+    def __init__(self) -> None:
+        self._done = False
+        self._value: T | None = None
+        self._error: BaseException | None = None
+        self._resume: Callable[[], object] | None = None
+
+    def done(self) -> bool:
+        return self._done
+
+    def set_result(self, value: T) -> None:
+        self._value = value
+        self._come()
+
+    def set_exception(self, error: BaseException) -> None:
+        self._error = error
+        self._come()
+
+    def _come(self) -> None:
+        if self._done:
+            raise asyncio.InvalidStateError("the value has come already")
+        self._done = True
+        resume, self._resume = self._resume, None
+        if resume is not None:
+            resume()
+
+    def __await__(self) -> Generator[Any, None, T]:
+        if not self._done:
+            if _direct:
+                yield self
+            else:
+                future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                self._resume = partial(_settle, future)
+                yield from future
+        if self._error is not None:
+            raise self._error
+        return self._value  # type: ignore[return-value]  # set_result came before
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class Direct:
+    """The rest of a coroutine that waits for a Coming: the part of a task's methods that its starter uses."""
+
+    __slots__ = ("_around", "_callbacks", "_cancelled", "_coming", "_coro", "_done", "_error", "_loop", "_task")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        coro: Coroutine[Any, Any, Any],
+        around: Callable[[Callable[[], None]], None],
+        coming: Coming[Any],
+    ) -> None:
+        self._loop = loop
+        self._coro = coro
+        self._around = around
+        self._coming: Coming[Any] | None = coming
+        self._task: asyncio.Task[Any] | None = None  # since it waits for something else
+        self._done = self._cancelled = False
+        self._error: BaseException | None = None
+        self._callbacks: list[Callable[[Any], object]] = []
+        coming._resume = self._come
+
+    def done(self) -> bool:
+        return self._done
+
+    def cancelled(self) -> bool:
+        return self._cancelled
+
+    def exception(self) -> BaseException | None:
+        return self._error
+
+    def add_done_callback(self, callback: Callable[[Any], object]) -> None:
+        """Call ``callback`` with this object as soon as it is done. To be called before that."""
+        self._callbacks.append(callback)
+
+    def cancel(self) -> None:
+        """CancelledError where the coroutine waits, in the loop's next turn."""
+        if self._task is not None:
+            self._task.cancel()
+        elif self._coming is not None:
+            self._coming._resume = None
+            self._coming = None
+            self._loop.call_soon(self._step, asyncio.CancelledError())
+
+    def _come(self) -> None:
+        self._coming = None
+        self._around(self._step)
+
+    def _step(self, error: BaseException | None = None) -> None:
+        global _direct
+        before, _direct = _direct, True
+        try:
+            first = self._coro.send(None) if error is None else self._coro.throw(error)
+        except StopIteration:
+            self._done = True
+        except asyncio.CancelledError:
+            self._done = self._cancelled = True
+        except Exception as exc:
+            self._done = True
+            self._error = exc
+        finally:
+            _direct = before
+        if self._done:
+            self._end()
+        elif type(first) is Coming:
+            self._coming = first
+            first._resume = self._come
+        else:
+            self._task = asyncio.Task(_Started(self._coro, first), loop=self._loop)
+            self._task.add_done_callback(self._task_ended)
+
+    def _task_ended(self, task: asyncio.Task[Any]) -> None:
+        self._done = True
+        self._cancelled = task.cancelled()
+        self._error = None if self._cancelled else task.exception()
+        self._end()
+
+    def _end(self) -> None:
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback(self)
 
 
 class _Started(Coroutine[Any, Any, T]):

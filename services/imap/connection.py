@@ -19,7 +19,7 @@ from roost.events.log import Log
 from roost.imap import replies
 from roost.imap.assembler import Assembler, Complete, LineTooLong, Literal
 from roost.net.connection import RECEIVE_BUFFER_OCTETS, Connection, ConnectionLost
-from roost.net.inline import run_inline
+from roost.net.inline import Direct, run_direct
 from roost.storage.api import ConnInfo, Identity, User
 from services.imap import dispatch, login
 from services.imap.session import Session
@@ -69,7 +69,7 @@ class ImapConnection(Connection):
         self.make_context: Callable[[], ssl.SSLContext | None] = _no_tls  # the TLS context for STARTTLS
         self.proved: tuple[Identity, User] | None = None  # known before the first word: PREAUTH
         self.on_lost: Callable[[ImapConnection], None] | None = None
-        self._task: asyncio.Task[None] | None = None  # a command that waits
+        self._task: Direct | asyncio.Task[None] | None = None  # a command that waits
         self._queued = 0  # lines that came while it did
         self._queued_octets = 0
         self._held = False  # reading is paused
@@ -90,11 +90,11 @@ class ImapConnection(Connection):
         conn = ConnInfo(
             "imap", self.session_id, peer.remote_ip, peer.remote_port, peer.local_ip, peer.local_port, self.secured
         )
-        self.assembler.clear()
         if self.session is None:
             self.shared = self.shared.at(peer.local_ip, peer.remote_ip)
             self.session = Session(self, self.shared, conn, self.log)
         else:
+            self.assembler.clear()
             self.session.conn = conn
         self.set_deadline(self.shared.imap.imap_first_command_timeout_secs, self._too_slow_to_begin)
         if self.proved is not None:
@@ -195,9 +195,9 @@ class ImapConnection(Connection):
             if event is None:
                 return
             if type(event) is Complete:
-                task = run_inline(self.loop, dispatch.execute(session, event))
+                task = run_direct(self.loop, dispatch.execute(session, event), self._guard)
             elif isinstance(event, Literal):
-                task = run_inline(self.loop, self._literal(session, event))
+                task = run_direct(self.loop, self._literal(session, event), self._guard)
             else:
                 assert isinstance(event, LineTooLong)
                 dispatch.too_long(session, event)
@@ -220,7 +220,7 @@ class ImapConnection(Connection):
         if event.sync:
             self.write(replies.CONTINUE)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, task: Direct | asyncio.Task[None]) -> None:
         """The command that waited is over: go on with what came meanwhile."""
         self._task = None
         if not task.cancelled() and (exc := task.exception()) is not None and not isinstance(exc, ConnectionLost):
