@@ -54,6 +54,11 @@ _ONE = "m.mailbox = ? AND m.uid = ?"
 _RANGE = "m.mailbox = ? AND m.uid BETWEEN ? AND ? ORDER BY m.uid"
 _LIST = "m.mailbox = ? AND m.uid IN (SELECT value FROM json_each(?)) ORDER BY m.uid"
 
+# Twice as quick as the join when there is one row.
+_CONTENT_OF_ONE = f"""SELECT body, size,
+    CASE WHEN size <= {CONTENT_ALONG_OCTETS} THEN (SELECT data FROM body WHERE id = message.body) END
+    FROM message WHERE mailbox = ? AND uid = ?"""
+
 Rows = list[tuple[int, int]]
 
 
@@ -100,6 +105,28 @@ class Fetch:
         self.box = box
         self.plan = plan_for(request.items.value, request.header_fields)
         self.since = request.changed_since
+
+    def one(self, uid: int) -> MessageBatch | None:
+        """The batch of a single message, the short way; None when it is not there."""
+        columns = self.store.columns(self.box)
+        row = columns.row(uid)
+        if row < 0 or (self.since is not None and columns.modseqs[row] <= self.since):
+            return None
+        plan = self.plan
+        stop = row + 1
+        batch = MessageBatch(columns.uids[row:stop])
+        if plan.flags:
+            batch.flags = columns.flags[row:stop]
+        if plan.modseqs:
+            batch.modseqs = columns.modseqs[row:stop]
+        if plan.content:
+            found = self.store.query(_CONTENT_OF_ONE, (self.box.number, uid))
+            if not found:
+                return None
+            batch.contents = [StoredBody(self.store, *found[0])]
+        if plan.reads_rows:
+            self._add_rows(batch, True)
+        return batch if batch.uids else None
 
     async def batches(self, uids: Ranges) -> AsyncIterator[MessageBatch]:
         """Ascending; missing UIDs are skipped."""

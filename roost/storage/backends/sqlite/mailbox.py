@@ -195,7 +195,14 @@ class SqliteMailbox:
 
     async def list_messages(self, uids: Ranges, request: FetchRequest) -> AsyncIterator[MessageBatch]:
         box = await self._open()
-        async for batch in Fetch(self._store, box, request).batches(uids):
+        fetch = Fetch(self._store, box, request)
+        pairs = uids.pairs
+        if len(pairs) == 1 and pairs[0][0] == pairs[0][1]:
+            one = fetch.one(pairs[0][0])
+            if one is not None:
+                yield one
+            return
+        async for batch in fetch.batches(uids):
             yield batch
 
     async def search_messages(self, criteria: Criteria, within: Ranges | None = None) -> SearchResult:
