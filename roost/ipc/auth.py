@@ -333,8 +333,9 @@ def parse_auth(arguments: Sequence[bytes], minor: int) -> AuthCommand:
             initial = decode_base64(text)
             bad_base64 = initial is None
     given = list(arguments[2:stop])
-    if any(argument.startswith(b"resp") and argument[4:5] in b"=" for argument in given):
-        raise Malformed("AUTH has parameters after resp.", detail="resp must be last")
+    for argument in given:
+        if argument.startswith(b"resp") and argument[4:5] in b"=":
+            raise Malformed("AUTH has parameters after resp.", detail="resp must be last")
     parameters = Parameters(given)
     if not parameters.service:
         raise Malformed("AUTH misses protocol.", detail="neither protocol= nor service=")

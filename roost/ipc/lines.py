@@ -99,9 +99,11 @@ class LineSplitter:
 
         Raises Malformed when a line exceeds the limit: the stream cannot be continued then.
         """
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        data = self._rest + chunk
+        lines = data.split(b"\n")
+        self._rest = lines.pop()
         limit = self._max_octets - 1
-        if len(self._rest) > limit or any(len(line) > limit for line in lines):
+        if len(data) > limit and (len(self._rest) > limit or any(len(line) > limit for line in lines)):
             self._rest = b""
             raise Malformed("Line is too long.", detail=f"more than {self._max_octets} octets")
         return lines

@@ -87,7 +87,8 @@ class Authenticator:
         original = verify.authcid.decode("utf-8")
         query = Query(name, parameters, mechanism, original, False, parameters.service)
         outcome = await self._passdbs(query.service).ask(query, verify.password, key, journal)
-        journal.step("", "passdb lookup finished: " + outcome.result.value)
+        if journal.stepping:
+            journal.step("", "passdb lookup finished: " + outcome.result.value)
         if outcome.result is not Result.OK:
             return _refusal(outcome)
         fields = visible(outcome.fields) if outcome.fields else {}
@@ -97,7 +98,8 @@ class Authenticator:
         if with_userdb and "nologin" not in fields:
             query.user, query.authenticated = outcome.user, True
             found = await self._userdbs(query.service).ask(query, journal)
-            journal.step("", "userdb lookup finished: " + found.result.value)
+            if journal.stepping:
+                journal.step("", "userdb lookup finished: " + found.result.value)
             if found.result is not Found.OK:
                 if found.result is Found.UNKNOWN:
                     journal.error("", "user not found from any userdbs")

@@ -34,6 +34,11 @@ class Journal:
         if self._verbose:
             self._out().info(f"{database}: {text}" if database else text)
 
+    @property
+    def stepping(self) -> bool:
+        """Whether ``step`` writes anything."""
+        return self._debug
+
     def step(self, database: str, text: str) -> None:
         """What happened, for an administrator who looks closely."""
         if self._debug:
