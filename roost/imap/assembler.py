@@ -141,6 +141,14 @@ class Assembler:
         """Octets were fed that no event has covered yet."""
         return bool(self._tail) or self._pos < len(self._buf)
 
+    def more(self) -> bool:
+        """After an event: whether octets of the last chunk are left to look at. What is used up is let go."""
+        if self._pos < len(self._buf):
+            return True
+        self._buf = b""
+        self._pos = 0
+        return False
+
     def feed(self, chunk: bytes | memoryview) -> None:
         """Store ``chunk`` (copied, except literal octets that go straight to a sink)."""
         if self._mode == _STREAM and self._pos >= len(self._buf):

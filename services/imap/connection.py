@@ -202,6 +202,8 @@ class ImapConnection(Connection):
                 assert isinstance(event, LineTooLong)
                 dispatch.too_long(session, event)
                 continue
+            if task is None and not self.paused and not assembler.more():
+                return
             if task is None and (self.paused or self.loop.time() > self._slice_end):
                 task = self.loop.create_task(self.turn())  # others come first, and a client that does not read waits
             if task is not None:

@@ -8,8 +8,6 @@ Log lines have Dovecot's form, so that the tools reading them go on working:
 
 from __future__ import annotations
 
-import os
-
 from roost.clients.auth import AuthOk
 from roost.errors import LimitExceeded, LoginForbidden, RoostError
 from roost.imap import replies
@@ -89,7 +87,7 @@ def enter(session: Session, identity: Identity, username: str, mechanism: str) -
     session.state = LOGGED_IN_STATE
     session.auth_attempts = 0
     _log_login(session)
-    session.log = shared.log.child(f"imap({username})<{os.getpid()}><{session.conn.session_id}>: ")
+    session.log = shared.log.child(f"imap({username})<{shared.pid}><{session.conn.session_id}>: ")
     session.client.logged_in()
     if shared.on_user is not None:
         shared.on_user(username, 1)
@@ -148,7 +146,7 @@ def _login_values(session: Session) -> dict[str, str]:
         "local_ip": conn.local_ip,
         "remote_port": str(conn.remote_port),
         "local_port": str(conn.local_port),
-        "mail_pid": str(os.getpid()) if session.username else "",
+        "mail_pid": session.shared.pid if session.username else "",
         "secured": ("TLS" if tls else "secured") if conn.secured else "",
         "ssl_security": tls,
         "session": conn.session_id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import ipaddress
+import os
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
@@ -79,6 +80,7 @@ class Shared:
         self.login_log = log.child("imap-login: ")
         self.tls_ready = tls_ready  # a certificate is there: STARTTLS works
         self.clock = clock
+        self.pid = str(os.getpid())  # for log lines
         self._said: dict[str, float] = {}  # complaint → when it may be repeated
         self._choose: Callable[[str, str], Settings] | None = None
         self._variants: dict[tuple[int, ...], Shared] = {}

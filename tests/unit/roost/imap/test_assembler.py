@@ -233,3 +233,16 @@ def test_reprs_say_what_they_are() -> None:
 def test_a_flood_of_literals_in_a_line_that_is_too_long() -> None:
     flood = b"a X" + b" {0+}\r\n" * 50_000 + b"\r\nb NOOP\r\n"
     assert [event[:2] for event in run(flood, [70_000])] == [("too long", b"a X \n"), ("complete", b"b NOOP")]
+
+
+def test_nothing_more_after_the_last_command() -> None:
+    assembler = Assembler(1000)
+    assembler.feed(b"a NOOP\r\nb NOOP\r\n")
+    assert assembler.next_event() is not None and assembler.more()
+    assert assembler.next_event() is not None and not assembler.more()
+    assembler.feed(b"c NO")
+    assert assembler.next_event() is None
+    assembler.feed(b"OP\r\nd")
+    event = assembler.next_event()
+    assert isinstance(event, Complete) and event.raw == b"c NOOP" and assembler.more()
+    assert assembler.next_event() is None
