@@ -54,10 +54,11 @@ class Upload:
             raise too_big(self.limit_octets)
         if self._fd >= 0:
             self._spill(chunk)
-        elif self.folder is not None and size > self.memory_octets:
+        elif self.folder is not None and max(size, self.expected_octets) > self.memory_octets:
             self._open_file()
-            self._spill(b"".join(self._chunks))
-            self._chunks = []
+            if self._chunks:
+                self._spill(b"".join(self._chunks))
+                self._chunks = []
             self._spill(chunk)
         else:
             self._chunks.append(bytes(chunk))

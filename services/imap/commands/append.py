@@ -81,19 +81,23 @@ _OPENING, _QUOTE = 0x28, 0x22
 async def accept(session: Session, args: Args, size: int) -> Receiver:
     """A literal of ``size`` is announced, ``args`` is the command up to it: where it goes, or why it must not come.
 
-    Raises Malformed, NoSuchMailbox, TooBig, and the reason of an earlier literal that was refused.
+    Raises Malformed, NoSuchMailbox, TooBig, and the reason why the literal before was refused. Of a long MULTIAPPEND
+    only the end is looked at, so that its cost does not grow with the square of its messages.
     """
     args.space()
     name = args.mailbox()
-    while True:
-        args.space()
-        _before_literal(args)
-        if args.literal_is_binary():
-            raise Malformed("Invalid arguments.")
-        if args.pos == len(args.raw) - 1:
-            break
-        _checked(args.literal())
-    await session.mailbox(name)
+    end = len(args.raw) - 1
+    before = args.raw.rfind(b"\n", args.pos, end)
+    accepted = False
+    if before >= 0:
+        args.pos = before + 1
+        accepted = isinstance(_checked(args.literals[-1]), Receiver)
+    args.space()
+    _before_literal(args)
+    if args.literal_is_binary() or args.pos != end:
+        raise Malformed("Invalid arguments.")
+    if not accepted:
+        await session.mailbox(name)
     return Receiver(session.store.new_upload(size))
 
 
