@@ -16,6 +16,7 @@ import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from roost.clients.auth_link import AuthLink, Pending, temporary_failure
 from roost.errors import AuthTemporaryFailure, InvalidCredentials, LoginForbidden, Malformed, RoostError
@@ -28,6 +29,7 @@ from roost.util.secret import Secret
 
 START_WAIT_SECS = 10.0
 USERDB_PREFIX = "userdb_"
+KNOWN_ANSWERS = 1000  # remembered OK lines
 FAILED = "Authentication failed."
 _ENDED = b"\x00"  # neither a user name nor a password may hold a NUL: it separates them in PLAIN
 
@@ -110,6 +112,8 @@ class AuthClient:
         """
         self.mechanisms: Mapping[str, frozenset[str]] = {}
         self._mail_home = mail_home
+        self._known: dict[tuple[bytes, ...], AuthOk] = {}  # OK lines without their id, and what they say
+        self._remembers = ":" not in mail_home  # a provider (%{time:…}, %{generate:…}) may answer otherwise next time
         self._handshake = wire.ClientHandshake()
         self._userdb_handshake = wire.ClientHandshake()
         self.login_link = AuthLink(
@@ -207,6 +211,18 @@ class AuthClient:
         raise failure(wire.parse_fields(arguments[2:]))
 
     def _ok(self, arguments: list[bytes]) -> AuthOk:
+        """The same answer means the same user: clients that log in every minute are not worked out every minute."""
+        answer = tuple(arguments[2:])
+        known = self._known.get(answer)
+        if known is None:
+            known = self._read_ok(arguments)
+            if self._remembers and not any(field.startswith(b"resp=") for field in answer):
+                if len(self._known) >= KNOWN_ANSWERS:
+                    self._known.clear()
+                self._known[answer] = known
+        return known
+
+    def _read_ok(self, arguments: list[bytes]) -> AuthOk:
         fields: dict[str, str] = {}
         userdb: dict[str, str] = {}
         for key, value in wire.parse_fields(arguments[2:]).items():
@@ -220,7 +236,7 @@ class AuthClient:
         if "nologin" in fields:
             reason = fields.get("reason") or "Login is not allowed."
             raise LoginForbidden(reason, code="CONTACTADMIN", detail=f"nologin for {user!r}")
-        return AuthOk(user, self._identity(user, userdb), fields)
+        return AuthOk(user, self._identity(user, userdb), MappingProxyType(fields))
 
     def _identity(self, user: str, fields: dict[str, str]) -> Identity:
         home = fields.get("home", "")
@@ -228,7 +244,7 @@ class AuthClient:
             home = expand_path(self._mail_home, {**fields, "user": user})
         if home and not home.startswith("/"):
             raise temporary_failure(f"home of {user!r} is not an absolute path: {home!r}")
-        return Identity(user, home, fields)
+        return Identity(user, home, MappingProxyType(fields))
 
     # --- handshakes ---
 

@@ -28,6 +28,7 @@ DATABASE = "store.db"
 REST_SECS = 0.4  # a resting store is closed when nobody has used it for so long
 RESTING = -(1 << 40)  # ``Store.used`` of a store whose sessions rest; any use overwrites it
 TRIM_STORES = 16  # after so many closed stores their memory is given back to the system
+RECENT_STORES = 256
 COMPLAINT_SECS = 10  # of one kind of trouble no more than one line in this time
 
 
@@ -48,6 +49,7 @@ class SqliteBackend:
         self.clock: Clock
         self.ticks = 0
         self._stores: weakref.WeakValueDictionary[str, Store] = weakref.WeakValueDictionary()
+        self._recent: dict[str, Store] = {}  # kept for the next login, closed or never opened: a few KB each
         self._open: dict[str, Store] = {}
         self._cancel_tick: Callable[[], None] | None = None
         self._resting: list[Store] = []
@@ -85,6 +87,9 @@ class SqliteBackend:
         store = self._stores.get(path)
         if store is None:
             store = self._stores[path] = Store(self, path, identity.username)
+            if len(self._recent) >= RECENT_STORES:
+                self._recent.clear()
+            self._recent[path] = store
         return SqliteUser(store, identity.username)
 
     def path_of(self, identity: Identity) -> str:
@@ -152,6 +157,7 @@ class SqliteBackend:
 
     def _close(self, store: Store) -> None:
         del self._open[store.path]
+        self._recent.pop(store.path, None)
         store.close()
 
     def rest(self, store: Store) -> None:
