@@ -10,9 +10,9 @@ A job cancelled while it waits is never run; one cancelled later is finished, an
 from __future__ import annotations
 
 import os
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -67,38 +67,71 @@ class Job:
         self.hints: list[Update] = []
 
 
+class _Seat:
+    """Where a thread of the pool sleeps; ``wake`` is held while it does."""
+
+    __slots__ = ("wake", "writer")
+
+    def __init__(self) -> None:
+        self.wake = threading.Lock()
+        self.wake.acquire()
+        self.writer: Writer | None = None
+
+
 class Pool:
-    """The threads. Started at the first use, stopped by ``close``."""
+    """The threads. Each is started when all others are busy, and stopped by ``close``.
+
+    The thread that worked last is woken first: its memory is warm, and nobody else is woken in vain.
+    """
 
     def __init__(self, threads: int) -> None:
         self._size = threads
         self._threads: list[threading.Thread] = []
-        self._work: queue.SimpleQueue[Writer | None] = queue.SimpleQueue()
+        self._work: deque[Writer] = deque()
+        self._asleep: list[_Seat] = []
+        self._closing = False
         self._lock = threading.Lock()
 
     def put(self, writer: Writer) -> None:
         """Let a thread work on this writer's queue."""
-        if not self._threads:
-            self._start()
-        self._work.put(writer)
-
-    def _start(self) -> None:
         with self._lock:
-            if not self._threads:
-                for n in range(self._size):
-                    thread = threading.Thread(target=self._run, name=f"store-writer-{n}", daemon=True)
-                    thread.start()
-                    self._threads.append(thread)
+            if self._asleep:
+                seat = self._asleep.pop()
+                seat.writer = writer
+                seat.wake.release()
+                return
+            self._work.append(writer)
+            if len(self._threads) >= self._size:
+                return
+            thread = threading.Thread(target=self._run, name=f"store-writer-{len(self._threads)}", daemon=True)
+            self._threads.append(thread)
+        thread.start()
 
     def _run(self) -> None:
-        while (writer := self._work.get()) is not None:
+        seat = _Seat()
+        while (writer := self._next(seat)) is not None:
             writer.work()
             del writer  # while this thread waits it must not keep a store alive
 
+    def _next(self, seat: _Seat) -> Writer | None:
+        """The writer to work on, when there is one; None: the end."""
+        with self._lock:
+            if self._work:
+                return self._work.popleft()
+            if self._closing:
+                return None
+            self._asleep.append(seat)
+        seat.wake.acquire()
+        writer, seat.writer = seat.writer, None
+        return writer
+
     def close(self) -> None:
         """After the last job; waits for the threads."""
-        for _ in self._threads:
-            self._work.put(None)
+        with self._lock:
+            self._closing = True
+            asleep, self._asleep = self._asleep, []
+        for seat in asleep:
+            seat.wake.release()
         for thread in self._threads:
             thread.join()
         self._threads = []
