@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from kit.bystander import ONE_WORKER, cpu_secs, only, unharmed
+from kit.bystander import ONE_WORKER, cpu_secs, only, rss_octets, unharmed
 from kit.instance import Instance
 from kit.rawclient import RawClient, lmtp
 
@@ -269,3 +269,43 @@ def test_hostile_messages(roost: Instance, name: str) -> None:
     with unharmed(roost):
         spent, _ = examine(roost, "u2", message)
     assert spent < allowed, f"{spent:.2f} s of processor time for {len(message)} octets"
+
+
+class TestManyOfThem:
+    """A mailbox full of hostile letters: each one is bounded, and so are all together."""
+
+    def test_others_are_served_while_they_are_parsed(self, roost: Instance) -> None:
+        """Read at once after they came, so that nothing is worked out yet."""
+        letters = [HOSTILE[name]()[:250_000] + b"\r\n" for name in HOSTILE] * 2
+        append = b"A APPEND INBOX" + b"".join(b" {%d+}\r\n%b" % (len(each), each) for each in letters)
+        with unharmed(roost) as bystander, RawClient(roost.imap_port).login("u3") as client:
+            client.command(b"S SELECT INBOX")
+            client.send(append + b"\r\n")
+            assert client.until(b"A")[-1].startswith(b"A OK")
+            for question in (b"FETCH 1:* (ENVELOPE BODYSTRUCTURE)", b"SEARCH SUBJECT hostile FROM mallory"):
+                rounds = bystander.rounds
+                ask(client, question)
+                assert bystander.rounds > rounds + 5, f"nobody else was served during {question!r}"
+
+    @pytest.mark.parametrize(
+        "items", [b"ENVELOPE", b"BODY.PEEK[HEADER.FIELDS (SUBJECT)]", b"BODY.PEEK[HEADER.FIELDS (X-A)]"]
+    )
+    def test_memory_for_long_headers(self, roost: Instance, items: bytes) -> None:
+        """60 letters with a field of 2 MB each: a few are in memory at a time."""
+        pid = only(roost, "imap")
+        letter = b"Subject: " + b"s" * 2 * MIB + b"\r\nX-A: " + b"a" * 2 * MIB + b"\r\n\r\nText.\r\n"
+        user = "u4"
+        with unharmed(roost), RawClient(roost.imap_port).login(user) as client:
+            with lmtp(roost.lmtp_socket) as mta:
+                while b"* 60 EXISTS" not in client.command(b"S SELECT INBOX"):
+                    mta.say(b"MAIL FROM:<>", b"RCPT TO:<u4@example.org>", b"DATA")
+                    mta.send(letter + b".\r\n")
+                    assert mta.reply().startswith(b"250 ")
+            before = peak = rss_octets(pid)
+            client.send(b"Q FETCH 1:* (%b)\r\n" % items)
+            end = b""
+            while not re.search(rb"\r\nQ OK [^\r\n]*\r\n\Z", end):
+                assert client.more()
+                end, client.buffer = (end + client.buffer)[-300:], b""
+                peak = max(peak, rss_octets(pid))
+            assert peak - before < 40 * MIB
