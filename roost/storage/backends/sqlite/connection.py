@@ -36,11 +36,12 @@ def check_library() -> None:
 
 
 def open_connection(path: str, synchronous: str, *, for_writing: bool) -> apsw.Connection:
-    """A connection to an existing database in WAL mode. Raises apsw.Error."""
+    """A connection to an existing database in WAL mode; one for reading waits for ``READ_BUSY_MSECS``, as another
+    process may be opening it at this moment too, until the caller takes that back. Raises apsw.Error."""
     connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE)
     try:
+        connection.set_busy_timeout(BUSY_MSECS if for_writing else READ_BUSY_MSECS)
         if for_writing:
-            connection.set_busy_timeout(BUSY_MSECS)
             connection.setlk_timeout(BUSY_MSECS, 0)  # the lock is waited for, not polled with growing pauses
         if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
             connection.execute("PRAGMA journal_mode=WAL")  # a copy made by VACUUM INTO comes without

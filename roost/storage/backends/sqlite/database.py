@@ -91,6 +91,7 @@ class Database:
             self._identity = _identity_of(self.path)
             self.connection = connection
             opened()
+            connection.set_busy_timeout(0)  # from here on nothing on the loop waits for a lock
         except BaseException:
             self.connection = None
             connection.close()
