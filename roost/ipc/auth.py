@@ -53,6 +53,7 @@ USER_DISABLED = "user_disabled"
 PASS_EXPIRED = "pass_expired"
 INVALID_BASE64 = "invalid_base64"
 
+FINAL_RESPONSE_PARAMETER = b"final-resp-ok"  # bare parameter of AUTH: OK may carry the server's last words
 USERDB_PARAMETER = b"userdb"  # ours: bare parameter of AUTH on a login socket; OK then carries userdb_<field>=
 
 

@@ -1,14 +1,14 @@
 """What a SASL mechanism is: its row in the table, its conversation, and the turns a conversation can take.
 
 The caller drives it: ``start`` with the initial response (None if the client sent none), then ``step`` with each
-response, and does what the returned turn says. A conversation that returned ``Verify`` or ``Broken`` is over; it is
-never stepped again.
+response, and does what the returned turn says. After ``Lookup`` it calls the turn's ``then``, whatever the databases
+said, and does what that returns. A conversation that returned any turn but ``Challenge`` is not stepped again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from roost.util.secret import Secret
@@ -34,13 +34,46 @@ class Verify:
 
 
 @dataclass(frozen=True, slots=True)
+class Lookup:
+    """Find what is stored about this user in the form of ``scheme``, and give it to ``then``: the next turn.
+
+    There is always something to give: for a user that does not exist, something that looks like it. So the
+    conversation goes on alike, and it is the caller who knows that its ``Proved`` would count for nothing.
+    """
+
+    authcid: bytes
+    scheme: str
+    then: Callable[[bytes], Turn] = field(repr=False)
+    authzid: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """The client knows the password that ``Lookup`` was about. ``data``: what the server still has to say, if any."""
+
+    data: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Refuted:
+    """The client does not know it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Anonymous:
+    """Let somebody in who does not say who. ``trace``: what the client says of itself, printable or empty."""
+
+    trace: str
+
+
+@dataclass(frozen=True, slots=True)
 class Broken:
     """The client broke the mechanism's form. ``detail`` is for the log and never repeats what the client sent."""
 
     detail: str
 
 
-Turn = Challenge | Verify | Broken
+Turn = Challenge | Verify | Lookup | Proved | Refuted | Anonymous | Broken
 
 
 class Conversation(Protocol):
@@ -51,10 +84,19 @@ class Conversation(Protocol):
     def step(self, response: bytes) -> Turn: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a conversation may need of the world: n unpredictable octets, seconds since 1970, this host's name."""
+
+    entropy: Callable[[int], bytes]
+    now: Callable[[], float]
+    hostname: str
+
+
 @dataclass(frozen=True)
 class Mechanism:
     """A row of MECHANISMS."""
 
     name: str  # as clients write it, upper case
     flags: frozenset[str]  # of ``roost.ipc.auth.MECHANISM_FLAGS``: what the MECH line shows
-    begin: Callable[[], Conversation]
+    begin: Callable[[Surroundings], Conversation]

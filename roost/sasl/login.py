@@ -33,4 +33,4 @@ class Login:
         return Verify(self._user, Secret(response))
 
 
-LOGIN = Mechanism("LOGIN", frozenset({"plaintext"}), Login)
+LOGIN = Mechanism("LOGIN", frozenset({"plaintext"}), lambda surroundings: Login())

@@ -27,4 +27,4 @@ class Plain:
 
 
 _STATELESS = Plain()
-PLAIN = Mechanism("PLAIN", frozenset({"plaintext"}), lambda: _STATELESS)
+PLAIN = Mechanism("PLAIN", frozenset({"plaintext"}), lambda surroundings: _STATELESS)

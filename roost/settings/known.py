@@ -101,7 +101,7 @@ INSTEAD: dict[str, str] = {
 
 DOVECOT_KEYS = _words(
     """
-    auth_anonymous_username auth_cache_negative_ttl auth_cache_size auth_cache_ttl
+    auth_cache_negative_ttl auth_cache_size auth_cache_ttl
     auth_cache_verify_password_with_worker auth_debug_passwords auth_gssapi_hostname auth_krb5_keytab
     auth_master_socket_path auth_master_user_separator auth_policy_check_after_auth auth_policy_check_before_auth
     auth_policy_hash_mech auth_policy_hash_nonce auth_policy_hash_truncate auth_policy_log_only

@@ -13,6 +13,7 @@ from roost.settings.schema.auth import AuthSettings, PassdbSettings, UserdbSetti
 from roost.settings.schema.logging import LoggingSettings
 from roost.worker.offload import Offload
 from services.auth.core import Authenticator
+from services.auth.credentials import Fakes
 from services.auth.hashing import Hasher
 from services.auth.passdb import DEFAULT_SCHEMES, PASSDBS
 from services.auth.passdb.base import DriverContext
@@ -51,6 +52,7 @@ class Builder:
         self._settings = settings
         self._hasher = hasher
         self._schemes = ALL_SCHEMES if settings.auth_allow_weak_schemes else SCHEMES
+        self._fakes = Fakes(settings.auth_decoy_secret.encode("utf-8", "surrogateescape") or os.urandom(32))
         self._passdb_rows: list[PassdbRow] = []
         self._userdb_rows: list[UserdbRow] = []
         self._passdbs: dict[str, PassdbChain] = {}
@@ -88,7 +90,7 @@ class Builder:
         chain = self._passdbs.get(protocol)
         if chain is None:
             rows = [self._passdb(settings) for settings in self._config.passdbs_of(protocol)]
-            chain = PassdbChain(rows, self._schemes, self._hasher)
+            chain = PassdbChain(rows, self._schemes, self._hasher, self._fakes)
             if len(self._passdbs) < MAX_PROTOCOLS:
                 self._passdbs[protocol] = chain
         return chain

@@ -154,6 +154,11 @@ class ClientConnection(Connection):
         data = wire.decode_base64(arguments[1])
         if data is None:
             self._failed(request, "Invalid base64 data in continued response", code=wire.INVALID_BASE64)
+        elif request.proved is not None:
+            if data:
+                self._failed(request, "The answer to the server's last words is not empty")
+            else:
+                self._succeed(request, request.proved)
         else:
             self._turn(request, request.conversation.step(data))
 
@@ -170,8 +175,7 @@ class ClientConnection(Connection):
     def _turn(self, request: Request, turn: Turn) -> None:
         """Do what the mechanism says."""
         if isinstance(turn, Challenge):
-            request.state = State.CLIENTS_TURN
-            self.write(wire.continue_line(request.id, turn.data))
+            self.challenge(request, turn.data)
         elif isinstance(turn, Broken):
             self._failed(request, turn.detail)
         else:
@@ -180,6 +184,13 @@ class ClientConnection(Connection):
             if task is not None:
                 request.task = task
                 self.room.adopt(task)
+
+    def challenge(self, request: Request, data: bytes) -> None:
+        """It is the client's turn. Nothing happens for a request that has ended."""
+        if self.requests.get(request.id) is request:
+            request.task = None
+            request.state = State.CLIENTS_TURN
+            self.write(wire.continue_line(request.id, data))
 
     def _failed(self, request: Request, text: str, *, code: str = "") -> None:
         """The client's message was broken: a failure like any other, later."""
@@ -192,7 +203,11 @@ class ClientConnection(Connection):
             return
         request.task = None
         if verdict.ok:
-            self._succeed(request, verdict)
+            if verdict.final and not request.parameters.bare(wire.FINAL_RESPONSE_PARAMETER):
+                request.proved = verdict
+                self.challenge(request, verdict.final)
+            else:
+                self._succeed(request, verdict)
             return
         request.state = State.HELD
         request.answer = wire.fail_line(request.id, user=verdict.user, code=verdict.code, reason=verdict.reason)
@@ -210,6 +225,8 @@ class ClientConnection(Connection):
             fields += wire.fields_octets({f"userdb_{key}": value for key, value in verdict.userdb.items()})
         elif self.login:
             self._keep(request, verdict)
+        if verdict.final and request.proved is None:
+            fields += b"\tresp=" + wire.encode_base64(verdict.final)
         self.write(wire.ok_line(request.id, verdict.user, fields))
 
     def _keep(self, request: Request, verdict: Verdict) -> None:
@@ -217,7 +234,7 @@ class ClientConnection(Connection):
         while len(self.successes) >= self.room.settings.auth_max_requests:
             del self.successes[next(iter(self.successes))]
         self.successes.pop(request.id, None)
-        original = verdict.fields.get("original_user", "")
+        original = verdict.fields.get("original_user") or ""
         name = request.mechanism.name
         self.successes[request.id] = Success(verdict.user, original, name, request.parameters, self.loop.time())
 

@@ -13,7 +13,7 @@ from roost.errors import RoostError, Unavailable
 from roost.events.log import Log
 from roost.ipc import auth as wire
 from roost.ipc.lines import to_octets
-from roost.sasl.base import Verify
+from roost.sasl.base import Anonymous, Lookup, Verify
 from roost.settings.schema.auth import AuthSettings
 from services.auth.fields import visible
 from services.auth.journal import Journal
@@ -26,18 +26,39 @@ from services.auth.username import BadName, NameRules, password_allowed
 class Verdict:
     """The end of an authentication.
 
-    ``ok``: ``fields`` are what OK shows beside the user; ``userdb`` the userdb's answer when it was asked for.
+    ``ok``: ``fields`` are what OK shows beside the user (None: bare); ``userdb`` the userdb's answer when it was asked
+    for; ``final`` what the mechanism's server still has to say.
     Otherwise ``code`` and ``reason`` of FAIL; ``internal``: not the client's fault; ``nodelay``: answer at once.
     """
 
     ok: bool
     user: str = ""
-    fields: dict[str, str] = field(default_factory=dict, repr=False)
+    fields: Mapping[str, str | None] = field(default_factory=dict, repr=False)
     userdb: Mapping[str, str] | None = None
     code: str = ""
     reason: str = ""
     internal: bool = False
     nodelay: bool = False
+    final: bytes = field(default=b"", repr=False)
+
+
+@dataclass(slots=True)
+class Candidate:
+    """Somebody who has yet to prove who he is, and ``credentials`` to judge that by.
+
+    Nothing that the client sees before it has answered tells whether ``outcome`` is good.
+    """
+
+    query: Query
+    name: str
+    original: str
+    outcome: PassdbOutcome = field(repr=False)
+    credentials: bytes = field(repr=False)
+    journal: Journal = field(repr=False)
+
+    @property
+    def temporary(self) -> bool:
+        return self.outcome.result is Result.INTERNAL
 
 
 class Authenticator:
@@ -91,6 +112,65 @@ class Authenticator:
             journal.step("", "passdb lookup finished: " + outcome.result.value)
         if outcome.result is not Result.OK:
             return _refusal(outcome)
+        return await self._welcome(query, outcome, original, journal, with_userdb)
+
+    async def candidate(self, lookup: Lookup, mechanism: str, parameters: wire.Parameters, *, key: str) -> Candidate:
+        """Whom the databases know by this name, for a mechanism that sees no password. Who must not get in (no such
+        user, a broken name, no usable password, wrong network) becomes a candidate like any other, until ``admit``."""
+        original = lookup.authcid.decode("utf-8", "replace")
+        journal = self.journal(original, mechanism, parameters)
+        refused = ""
+        try:
+            name = self._names.name_of(lookup.authcid)
+        except BadName as error:
+            name, refused = original, error.detail
+        if not refused and lookup.authzid:
+            refused = "Attempted master login with no master passdbs"
+        journal.user = name
+        query = Query(name, parameters, mechanism, original, False, parameters.service)
+        chain = self._passdbs(query.service)
+        wanted = chain.wanted(lookup.scheme, name)
+        if refused:
+            journal.failed("", refused)
+            outcome = await chain.pretend(query, wanted, key)
+        else:
+            outcome = await chain.ask(query, wanted, key, journal)
+        if journal.stepping:
+            journal.step("", "passdb lookup finished: " + outcome.result.value)
+        return Candidate(query, name, original, outcome, wanted.data, journal)
+
+    async def admit(self, candidate: Candidate, *, with_userdb: bool) -> Verdict:
+        """The proof is right; but was the candidate real?"""
+        if candidate.outcome.result is not Result.OK:
+            return self.refuted(candidate)
+        return await self._welcome(
+            candidate.query, candidate.outcome, candidate.original, candidate.journal, with_userdb
+        )
+
+    def refuted(self, candidate: Candidate) -> Verdict:
+        """The proof is wrong, or counts for nothing."""
+        if candidate.outcome.result is Result.OK:
+            candidate.journal.failed("", "Password mismatch")
+        return Verdict(False, candidate.name)
+
+    async def anonymous(
+        self, anonymous: Anonymous, mechanism: str, parameters: wire.Parameters, *, with_userdb: bool
+    ) -> Verdict:
+        """Somebody who does not say who: ``auth_anonymous_username``, without a question to the passdbs."""
+        user = self.settings.auth_anonymous_username
+        journal = self.journal(user, mechanism, parameters)
+        if journal.stepping:
+            journal.step("", f"anonymous login (trace: {anonymous.trace!r})")
+        query = Query(user, parameters, mechanism, user, False, parameters.service)
+        verdict = await self._welcome(query, PassdbOutcome(Result.OK, user), user, journal, with_userdb)
+        if verdict.ok:
+            verdict.fields = {**verdict.fields, "anonymous": None}
+        return verdict
+
+    async def _welcome(
+        self, query: Query, outcome: PassdbOutcome, original: str, journal: Journal, with_userdb: bool
+    ) -> Verdict:
+        """A passdb has proved the user: what OK says, with the userdbs' answer if it is wanted."""
         fields = visible(outcome.fields) if outcome.fields else {}
         if outcome.user != original:
             fields["original_user"] = original

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import time
 from collections.abc import Mapping
 
 from roost.errors import ConfigError
 from roost.net.connection import Connection
 from roost.proc.contract import ListenerInfo
 from roost.sasl import MECHANISMS
+from roost.sasl.base import Surroundings
 from roost.settings.schema.auth import AuthSettings
 from roost.settings.schema.logging import LoggingSettings
 from roost.worker.service import Service, Worker
@@ -38,6 +40,7 @@ class AuthRoom:
         self.settings = settings
         self.adopt = worker.adopt
         self.entropy = os.urandom
+        self.surroundings = Surroundings(os.urandom, time.time, os.uname().nodename)
         self.clients: set[ClientConnection] = set()
         self.lookups: set[LookupConnection] = set()
         self.by_cpid: dict[int, ClientConnection] = {}
@@ -112,6 +115,8 @@ def _mechanisms(settings: AuthSettings) -> Mapping[str, frozenset[str]]:
         mechanism = MECHANISMS.get(name.upper())
         if mechanism is None:
             raise ConfigError(f"Unknown authentication mechanism '{name}'", key="auth_mechanisms")
+        if "anonymous" in mechanism.flags and not settings.auth_anonymous_username:
+            raise ConfigError(f"{mechanism.name} needs a user's name", key="auth_anonymous_username")
         chosen[mechanism.name] = mechanism.flags
     if not chosen:
         raise ConfigError("No authentication mechanisms configured", key="auth_mechanisms")

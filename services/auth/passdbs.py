@@ -20,6 +20,7 @@ from roost.settings.schema.auth import PassdbSettings
 from roost.util.secret import Secret
 from roost.util.wildcard import selected
 from services.auth import nets
+from services.auth.credentials import Fakes, Wanted
 from services.auth.fields import OWN, USERDB_PREFIX, merge, renamed
 from services.auth.hashing import Hasher
 from services.auth.journal import Journal
@@ -66,14 +67,28 @@ class PassdbRow:
 class PassdbChain:
     """All of them; ``schemes`` are those that may be used to log in."""
 
-    def __init__(self, rows: list[PassdbRow], schemes: Mapping[str, Scheme], hasher: Hasher) -> None:
+    def __init__(self, rows: list[PassdbRow], schemes: Mapping[str, Scheme], hasher: Hasher, fakes: Fakes) -> None:
         self.rows = rows
+        self._fakes = fakes
         self._schemes = schemes
         self._hasher = hasher
 
-    async def ask(self, query: Query, password: Secret | None, key: str, journal: Journal) -> PassdbOutcome:
-        """Verify ``password``, or only look the user up when it is None. ``key``: whose turn hashing takes
-        when the client's address is not known.
+    def wanted(self, scheme: str, user: str) -> Wanted:
+        """The question for what is stored about ``user`` in the form of ``scheme``."""
+        return Wanted(scheme, user, self._fakes, self._hasher)
+
+    async def pretend(self, query: Query, wanted: Wanted, key: str) -> PassdbOutcome:
+        """As if no database knew the user, for one that none of them is asked for."""
+        try:
+            for row in self.rows:
+                await self._waste(row, query, wanted, key)
+        except RoostError:
+            return PassdbOutcome(Result.INTERNAL, query.user)
+        return PassdbOutcome(Result.UNKNOWN, query.user)
+
+    async def ask(self, query: Query, password: Secret | Wanted | None, key: str, journal: Journal) -> PassdbOutcome:
+        """Verify ``password``, or find what is ``Wanted``, or only look the user up when it is None. ``key``: whose
+        turn hashing takes when the client's address is not known.
 
         ``query.user`` is changed when a database renames the user.
         """
@@ -126,7 +141,7 @@ class PassdbChain:
         self,
         row: PassdbRow,
         query: Query,
-        password: Secret | None,
+        password: Secret | Wanted | None,
         verified: bool,
         fields: dict[str, str],
         key: str,
@@ -173,11 +188,11 @@ class PassdbChain:
         query: Query,
         entry: Entry,
         fields: dict[str, str],
-        password: Secret,
+        password: Secret | Wanted,
         key: str,
         journal: Journal,
     ) -> Result:
-        if "nopassword" in fields:
+        if "nopassword" in fields and not isinstance(password, Wanted):
             return Result.OK
         text = fields.get("password") or entry.password
         try:
@@ -188,6 +203,13 @@ class PassdbChain:
             else:
                 await self._waste(row, query, password, key)
                 journal.failed(row.name, "No password returned (and no nopassword)")
+                return Result.MISMATCH
+            if isinstance(password, Wanted):
+                refusal = await password.take(stored, query.parameters.get("rip") or key)
+                if not refusal:
+                    return Result.OK
+                await self._waste(row, query, password, key)
+                journal.failed(row.name, refusal)
                 return Result.MISMATCH
             if stored.scheme.slow:
                 matches = await self._hasher.verify(stored, password.reveal(), query.parameters.get("rip") or key)
@@ -202,7 +224,7 @@ class PassdbChain:
         journal.failed(row.name, "Password mismatch")
         return Result.MISMATCH
 
-    async def _waste(self, row: PassdbRow, query: Query, password: Secret, key: str) -> None:
+    async def _waste(self, row: PassdbRow, query: Query, password: Secret | Wanted, key: str) -> None:
         """Spend the time a verification takes. Raises Unavailable when too many wait, as a verification does."""
         text = row.driver.decoy()
         stored = row.decoy
@@ -211,7 +233,9 @@ class PassdbChain:
                 stored = parse(text, self._schemes, row.default_scheme)
             except BadHash:
                 pass
-        if stored is not None:
+        if isinstance(password, Wanted):
+            await password.pretend(stored, query.parameters.get("rip") or key)
+        elif stored is not None:
             try:
                 await self._hasher.verify(stored, password.reveal(), query.parameters.get("rip") or key)
             except BadHash:

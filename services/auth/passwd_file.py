@@ -33,7 +33,7 @@ LEGACY_SCHEMES = {"13": "{CRYPT}", "34": "{PLAIN-MD5}", "56": "{DIGEST-MD5}"}
 MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 
 _legacy = re.compile(r"(.*)\[(13|34|56)\]\Z", re.DOTALL)
-_cost = re.compile(r"(\{[^}]*\})?(\$[0-9a-z]+\$(?:v=\d+\$[^$]*\$|rounds=\d+\$|\d\d\$)?)?")
+_cost = re.compile(r"\{SCRAM[^}]*\}\d+,|(\{[^}]*\})?(\$[0-9a-z]+\$(?:v=\d+\$[^$]*\$|rounds=\d+\$|\d\d\$)?)?")
 
 Stamp = tuple[int, int, int]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from roost.ipc import auth as wire
-from roost.sasl.base import Conversation, Mechanism, Verify
-from services.auth.core import Verdict
+from roost.sasl.base import Anonymous, Broken, Challenge, Conversation, Lookup, Mechanism, Proved, Turn, Verify
+from services.auth.core import Candidate, Verdict
 
 if TYPE_CHECKING:
     from services.auth.client import ClientConnection
@@ -39,11 +39,13 @@ class Request:
 
     __slots__ = (
         "answer",
+        "candidate",
         "connection",
         "conversation",
         "id",
         "mechanism",
         "parameters",
+        "proved",
         "since",
         "state",
         "task",
@@ -62,30 +64,58 @@ class Request:
         self.id = request_id
         self.mechanism = mechanism
         self.parameters = parameters
-        self.conversation: Conversation = mechanism.begin()
+        self.conversation: Conversation = mechanism.begin(connection.room.surroundings)
         self.state = State.WORKING
         self.since = now
         self.answer = b""
+        self.candidate: Candidate | None = None  # whom the proof to come is about
+        self.proved: Verdict | None = None  # a success whose last words the client has yet to take
         self.task: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
 
-    async def decide(self, verify: Verify) -> None:
-        """Ask the databases and conclude. Never raises, except when cancelled."""
+    async def decide(self, turn: Turn) -> None:
+        """Ask the databases and conclude, or go on. Never raises, except when cancelled."""
         connection = self.connection
         core = connection.room.core
         mechanism = self.mechanism.name.lower()
         try:
-            verdict = await core.authenticate(
-                verify,
-                mechanism,
-                self.parameters,
-                key=connection.key,
-                with_userdb=connection.login and self.parameters.bare(wire.USERDB_PARAMETER),
-            )
+            with_userdb = connection.login and self.parameters.bare(wire.USERDB_PARAMETER)
+            if isinstance(turn, Verify):
+                verdict = await core.authenticate(
+                    turn, mechanism, self.parameters, key=connection.key, with_userdb=with_userdb
+                )
+            else:
+                answer = await self._without_password(turn, mechanism, with_userdb)
+                if isinstance(answer, Challenge):
+                    connection.challenge(self, answer.data)
+                    return
+                verdict = answer
         except Exception:
             core.journal("", mechanism, self.parameters).exception("Authentication failed by an internal error")
             verdict = Verdict(False, code=wire.TEMP_FAIL, internal=True)
         connection.conclude(self, verdict)
+
+    async def _without_password(self, turn: Turn, mechanism: str, with_userdb: bool) -> Verdict | Challenge:
+        """The turns of mechanisms in which the client does not send the password."""
+        core = self.connection.room.core
+        if isinstance(turn, Lookup):
+            candidate = self.candidate = await core.candidate(turn, mechanism, self.parameters, key=self.connection.key)
+            if candidate.temporary:
+                return Verdict(False, candidate.name, code=wire.TEMP_FAIL, internal=True)
+            turn = turn.then(candidate.credentials)
+        if isinstance(turn, Challenge):
+            return turn
+        if isinstance(turn, Anonymous):
+            return await core.anonymous(turn, mechanism, self.parameters, with_userdb=with_userdb)
+        if self.candidate is None:
+            raise RuntimeError("a mechanism proves somebody without a lookup")
+        if isinstance(turn, Broken):
+            self.candidate.journal.failed("", turn.detail)
+        elif isinstance(turn, Proved):
+            verdict = await core.admit(self.candidate, with_userdb=with_userdb)
+            verdict.final = turn.data
+            return verdict
+        return core.refuted(self.candidate)
 
     def release(self) -> None:
         """The delay is over: answer."""

@@ -40,6 +40,12 @@ def check_plaintext(session: Session) -> None:
         )
 
 
+def check_tls(session: Session) -> None:
+    """Raises LoginForbidden where nobody may log in without TLS, whatever the mechanism."""
+    if session.shared.tls_required and not session.conn.secured:
+        raise LoginForbidden("Authentication disallowed on non-secure (SSL/TLS) connections.", code="PRIVACYREQUIRED")
+
+
 def count_attempt(session: Session) -> None:
     """One more try to authenticate; after too many the connection ends. Raises LimitExceeded."""
     session.auth_attempts += 1

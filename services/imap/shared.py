@@ -143,9 +143,14 @@ class Shared:
         else:
             log.warning(text)
 
+    @property
+    def tls_required(self) -> bool:
+        """Nobody logs in without TLS."""
+        return self.ssl.ssl == "required"
+
     def cleartext_allowed(self, conn: ConnInfo) -> bool:
         """Passwords may cross this connection without TLS: set so, or the client is on this machine or trusted."""
-        if self.ssl.ssl == "required":
+        if self.tls_required:
             return False
         if self.auth_settings.auth_allow_cleartext or not conn.remote_ip or conn.remote_ip == conn.local_ip:
             return True
@@ -195,7 +200,8 @@ class Shared:
         wanted = {name.upper() for name in self.imap.imap_capability}
         names = [name for name, when in CAPABILITIES if shown[when] and name.decode().upper() in wanted]
         if not logged_in:
-            names += [b"AUTH=" + name.encode() for name in self.mechanisms(plaintext)]
+            if secured or not self.tls_required:
+                names += [b"AUTH=" + name.encode() for name in self.mechanisms(plaintext)]
         elif b"APPENDLIMIT" in names:
             names[names.index(b"APPENDLIMIT")] = b"APPENDLIMIT=%d" % (limit or 0)
         known = {name.decode().upper() for name, _ in CAPABILITIES}

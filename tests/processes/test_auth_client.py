@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import os
 import signal
 import urllib.parse
 from collections.abc import Awaitable, Callable, Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from kit.auth_room import AuthRoomProcess, b64, plain
+from kit.sasl_client import ScramClient, cram_md5
 
 from roost.clients.auth import AuthClient, AuthOk, Challenge
 from roost.errors import AuthTemporaryFailure, InvalidCredentials
@@ -19,9 +21,11 @@ from roost.events.log import Log
 from roost.sasl import MECHANISMS
 from roost.storage.api import ConnInfo
 from roost.util.secret import Secret
+from services.auth.schemes import SCHEMES, write
 
 CONN = ConnInfo("imap", "s1", "192.0.2.1", 1000, "192.0.2.2", 993, True)
 PW = Secret(b"pw")
+SCRAM = SCHEMES["SCRAM-SHA-1"]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +63,7 @@ def test_logins_and_lookups(room: AuthRoomProcess) -> None:
     with_client(room, test)
 
 
-@pytest.mark.parametrize("name", sorted(MECHANISMS))
+@pytest.mark.parametrize("name", ["LOGIN", "PLAIN"])
 def test_every_mechanism_by_its_conversation(room: AuthRoomProcess, name: str) -> None:
     responses = {"PLAIN": [b"\0u1\0pw"], "LOGIN": [b"u1", b"pw"]}[name]
 
@@ -138,6 +142,7 @@ def test_cancelled_logins_leave_no_request_at_the_server(tmp_path: Path) -> None
 
 
 SECRET = "Hunter2-geheim\u00e9"
+NOT_SCRAM = (SECRET, f"n,,n={SECRET}=,r=x", f"n,,n=u,r={SECRET} ", f"n,a={SECRET},n=u,r=x", f"p={SECRET},,n=u,r=x")
 
 
 def forms(secret: str) -> dict[str, str]:
@@ -170,11 +175,15 @@ def test_no_secret_in_any_log_at_the_debug_level(tmp_path: Path) -> None:
         f"secret:{{PLAIN}}{SECRET}::::::\n"
         f"broken:{{SHA512}}{SECRET}::::::\n"
         f"odd:{{NOSUCH}}{SECRET}::::::\n"
+        f"scrambled:{{SCRAM-SHA-256}}{SECRET}::::::\n"
+        f"keyed:{{SCRAM-SHA-1}}{write(SCRAM, SCRAM.generate(SECRET.encode(), 0, os.urandom)).partition('}')[2]}::::::\n"
+        f"crammed:{{CRAM-MD5}}{SECRET}::::::\n"
         f"hashed:{{BLF-CRYPT}}$2y$04$hDhK2LCNWvgdMYln4yX9f.HgfWkFSTvatJMXi7znYTn4P7HEsSnWu::::::\n"
     )
-    extra = "auth_debug = yes\nauth_verbose = yes\nlog_debug = yes\nmail_debug = yes"
+    extra = "auth_debug = yes\nauth_verbose = yes\nlog_debug = yes\nmail_debug = yes\n"
+    extra += f"auth_decoy_secret = {SECRET}\nauth_mechanisms = {' '.join(MECHANISMS).lower()}\n"
     with AuthRoomProcess(tmp_path, extra, users=users) as room:
-        names = ("secret", "broken", "odd", "hashed", "nobody", SECRET[:0] or "x")
+        names = ("secret", "broken", "odd", "hashed", "scrambled", "keyed", "crammed", "nobody", "x")
 
         async def test(client: AuthClient) -> None:
             for user in names:
@@ -184,12 +193,12 @@ def test_no_secret_in_any_log_at_the_debug_level(tmp_path: Path) -> None:
                     except (InvalidCredentials, AuthTemporaryFailure) as error:
                         leaks(str(error) + repr(error), "an exception")
                     for name in MECHANISMS:
-                        messages = {"PLAIN": [f"\0{user}\0{password}"], "LOGIN": [user, password]}[name]
                         exchange = client.begin(name, CONN, None)
                         try:
-                            await exchange.next()
-                            for message in messages:
-                                await exchange.next(message.encode())
+                            step = await exchange.next()
+                            for answer in answers(name, user, password):
+                                assert isinstance(step, Challenge)
+                                step = await exchange.next(answer(step.data))
                         except (InvalidCredentials, AuthTemporaryFailure) as error:
                             leaks(str(error) + repr(error), "an exception")
 
@@ -202,6 +211,9 @@ def test_no_secret_in_any_log_at_the_debug_level(tmp_path: Path) -> None:
                 f"AUTH\t%d\tPLAIN\tservice=imap\tresp={plain('a', SECRET, 'b')}\n",
                 f"AUTH\t%d\tPLAIN\tservice=imap\tdebug\tresp={plain('secret', 'wrong' + SECRET)}\n",
                 f"AUTH\t%d\tLOGIN\tservice=imap\tresp={b64('u' + chr(0) + SECRET)}\n",
+                *(f"AUTH\t%d\tSCRAM-SHA-256\tservice=imap\tresp={b64(text)}\n" for text in NOT_SCRAM),
+                f"AUTH\t%d\tCRAM-MD5\tservice=imap\tresp={b64(SECRET)}\n",
+                f"AUTH\t%d\tANONYMOUS\tservice=imap\tresp={b64(SECRET + chr(0))}\n",
                 f"CONT\t%d\t{b64(SECRET)}\n",
                 f"CONT\t%d\t{plain('secret', SECRET)}\n",
             ],
@@ -225,6 +237,20 @@ def test_no_secret_in_any_log_at_the_debug_level(tmp_path: Path) -> None:
     text = room.log()
     assert "Password mismatch" in text and "unknown user" in text and "Unknown scheme NOSUCH" in text
     leaks(text, "the log")
+
+
+def answers(name: str, user: str, password: str) -> list[Callable[[bytes], bytes]]:
+    """What a client of the mechanism answers to each challenge."""
+    if name == "PLAIN":
+        return [lambda _: f"\0{user}\0{password}".encode()]
+    if name == "LOGIN":
+        return [lambda _: user.encode(), lambda _: password.encode()]
+    if name == "CRAM-MD5":
+        return [lambda challenge: cram_md5(user.encode(), password.encode(), challenge)]
+    if name == "ANONYMOUS":
+        return [lambda _: b"somebody"]
+    client = ScramClient({"SCRAM-SHA-1": "sha1", "SCRAM-SHA-256": "sha256"}[name], user.encode(), password.encode())
+    return [lambda _: client.first(), client.final, lambda _: b""]
 
 
 def leaks(text: str, where: str) -> None:

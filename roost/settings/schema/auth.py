@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from roost.settings.fields import BOOL, BOOLLIST, ENUM, MSECS, SECRET, SECS, SIZE, STR, STRLIST, TEMPLATE, UINT, setting
 
-MECHANISMS = ("plain", "login")
+MECHANISMS = ("plain", "login", "scram-sha-1", "scram-sha-256", "cram-md5", "anonymous")
 RESULTS = ("return-ok", "return", "return-fail", "continue", "continue-ok", "continue-fail")
 PASSDB_DRIVERS = ("passwd-file", "static")
 USERDB_DRIVERS = ("passwd-file", "static")
@@ -23,8 +23,17 @@ class AuthSettings:
         False, type=BOOL, text="Allow passwords over connections without TLS (local and trusted ones always may)."
     )
     auth_allow_weak_schemes: bool = setting(False, type=BOOL, text="Accept stored passwords of weak schemes.")
+    auth_anonymous_username: str = setting(
+        "anonymous", type=STR, text="User that the mechanism ANONYMOUS logs in, when it is offered."
+    )
     auth_client_timeout_secs: int = setting(
         150, type=SECS, low=1, text="How long a client of the auth service waits for an answer."
+    )
+    auth_decoy_secret: str = setting(
+        "",
+        type=SECRET,
+        text="Key of the SCRAM salts that are made up for unknown users, and of those for passwords stored in plain. "
+        '"" = a random one for each process.',
     )
     auth_default_domain: str = setting("", type=STR, text="Domain appended to user names without one.")
     auth_failure_delay_secs: int = setting(2, type=SECS, text="Delay of the answer to a failed authentication.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from services.auth.schemes import argon2, crypt, digests, pbkdf2, plain
+from services.auth.schemes import argon2, cram_md5, crypt, digests, pbkdf2, plain, scram
 from services.auth.schemes.base import BadHash, Scheme, SchemeUnavailable, Stored, parse, write
 
 SCHEMES: Mapping[str, Scheme] = {
@@ -25,6 +25,9 @@ SCHEMES: Mapping[str, Scheme] = {
         argon2.ARGON2I,
         argon2.ARGON2,
         pbkdf2.PBKDF2,
+        scram.SCRAM_SHA_256,
+        scram.SCRAM_SHA_1,
+        cram_md5.CRAM_MD5,
         digests.SSHA512,
         digests.SSHA256,
         digests.SSHA,

@@ -44,6 +44,8 @@ async def run(session: Session, start: tuple[str, bytes | None]) -> bytes:
         raise Refused("Unsupported authentication mechanism.", code="CANNOT")
     if "plaintext" in flags:
         login.check_plaintext(session)
+    else:
+        login.check_tls(session)
     login.count_attempt(session)
     session.mechanism = mechanism
     exchange = shared.auth.begin(mechanism, session.conn, initial)

@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 
 from roost.ipc.auth import MECHANISM_FLAGS
 from roost.sasl import MECHANISMS
-from roost.sasl.base import Broken, Challenge, Turn, Verify
+from roost.sasl.base import Anonymous, Broken, Challenge, Lookup, Surroundings, Turn, Verify
 from roost.util.secret import Secret
+
+SURROUNDINGS = Surroundings(lambda count: b"\x01" * count, lambda: 1_700_000_000.5, "mail.example")
 
 
 def converse(name: str, initial: bytes | None, *responses: bytes) -> list[Turn]:
-    conversation = MECHANISMS[name].begin()
+    conversation = MECHANISMS[name].begin(SURROUNDINGS)
     turns = [conversation.start(initial)]
     for response in responses:
         assert isinstance(turns[-1], Challenge), "a conversation that is over is not stepped"
@@ -63,7 +65,7 @@ def test_login_refuses_an_empty_name_and_nuls() -> None:
 
 
 def test_two_conversations_share_nothing() -> None:
-    first, second = MECHANISMS["LOGIN"].begin(), MECHANISMS["LOGIN"].begin()
+    first, second = MECHANISMS["LOGIN"].begin(SURROUNDINGS), MECHANISMS["LOGIN"].begin(SURROUNDINGS)
     first.start(b"alice")
     second.start(b"bob")
     assert first.step(b"1") == Verify(b"alice", Secret(b"1"))
@@ -79,7 +81,7 @@ def test_two_conversations_share_nothing() -> None:
 def test_any_octets_end_in_a_turn_and_no_broken_turn_repeats_them(
     name: str, initial: bytes | None, responses: list[bytes]
 ) -> None:
-    conversation = MECHANISMS[name].begin()
+    conversation = MECHANISMS[name].begin(SURROUNDINGS)
     turn = conversation.start(initial)
     for response in responses:
         if not isinstance(turn, Challenge):
@@ -87,8 +89,19 @@ def test_any_octets_end_in_a_turn_and_no_broken_turn_repeats_them(
         turn = conversation.step(response)
     if isinstance(turn, Broken):
         assert turn.detail.isascii() and turn.detail.startswith(name)
-    elif isinstance(turn, Verify):
+    elif isinstance(turn, Verify | Lookup):
         assert turn.authcid and b"\0" not in turn.authcid
+
+
+def test_anonymous_takes_a_trace_or_none() -> None:
+    assert converse("ANONYMOUS", None, b"sirhc") == [Challenge(b""), Anonymous("sirhc")]
+    assert converse("ANONYMOUS", b"") == [Anonymous("")]
+    assert converse("ANONYMOUS", "jürgen@example".encode()) == [Anonymous("jürgen@example")]
+
+
+@pytest.mark.parametrize("trace", [b"\0", b"a\nb", b"\xff", b"a" * 256])
+def test_anonymous_refuses_what_is_no_trace(trace: bytes) -> None:
+    assert isinstance(converse("ANONYMOUS", trace)[-1], Broken)
 
 
 def test_the_table_is_sound() -> None:

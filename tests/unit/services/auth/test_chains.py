@@ -15,6 +15,7 @@ from roost.errors import ConfigError, Unavailable
 from roost.events.log import Log, Sink
 from roost.settings.schema.auth import PassdbSettings, UserdbSettings
 from roost.util.secret import Secret
+from services.auth.credentials import Fakes
 from services.auth.hashing import Hasher
 from services.auth.journal import Journal
 from services.auth.passdbs import PassdbChain, PassdbOutcome, PassdbRow, Result
@@ -78,7 +79,7 @@ def ask(
 ) -> PassdbOutcome:
     async def run() -> PassdbOutcome:
         hasher = Hasher(asyncio.get_running_loop(), threads=1, limit=10)
-        chain = PassdbChain(rows, schemes, hasher)
+        chain = PassdbChain(rows, schemes, hasher, Fakes(b"key"))
         given = {"service": "imap", "rip": "192.0.2.1", **parameters}
         query = Query(user, given, mechanism if password is not None else "", user)
         out = log or Log("", Sink(os.open(os.devnull, os.O_WRONLY)))

@@ -35,11 +35,16 @@ FOREIGN = [
     "{SHA256.HEX}2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b",
     "{sha256.b64}K7gNU3sdo+OL0wNhqoVWhr3g6s1xYv72ol/pe/Unols=",
     "{SHA256-CRYPT}$5$qwWClG9dOqFVTtA2$7xvNaihHVtE.kw.tLtDn07F4FjSXqxgMi2DyWic8h94",
+    "{SCRAM-SHA-1}4096,1WIu6wVLuvCmjmPNkoO3VQ==,CWfbDQBbZ7DQAAs8jp5+msExZP8=,x6AUE6T6pG0fJeWifI8I5irzbeM=",
+    "{SCRAM-SHA-256}4096,bVx4HTehZJkWoCoNn3hI1w==,EnRRmxx3O+75pnTj7oBs7obOz386zkzh/pwVzCpwT/g=,"
+    "dn1HLCIcMOJlsPwXuqPyE2h2LBBsV0/rj7F5iezU3L4=",
+    "{CRAM-MD5}cd3ba7deaad6e5ca23448ba42e379747a9e0f7f1fbc00c8a81bbaac395731b56",
     "{MD5-CRYPT}$1$xwFQKQOG$23AWLJkQeHhkKT1VEsHpH1",
     "$1$xwFQKQOG$23AWLJkQeHhkKT1VEsHpH1",
     "{DES-CRYPT}erz50QD3gv4Dw",
 ]
 CHEAPEST = {"SHA512-CRYPT": 1000, "SHA256-CRYPT": 1000, "BLF-CRYPT": 4, "CRYPT": 4, "PBKDF2": 1, "ARGON2I": 1}
+UNSALTED = {"PLAIN", "CLEAR", "CLEARTEXT", "SHA", "SHA1", "SHA256", "SHA512", "CRAM-MD5"}
 CHEAPEST |= {"ARGON2ID": 1, "ARGON2": 1}
 
 
@@ -59,7 +64,7 @@ def test_what_a_scheme_makes_it_verifies_and_no_two_salts_are_equal(name: str) -
     assert stored.scheme is scheme
     assert stored.verify(b"p\xc3\xa4ss")
     assert not stored.verify(b"pass")
-    assert (made[0] != made[1]) == (name not in {"PLAIN", "CLEAR", "CLEARTEXT", "SHA", "SHA1", "SHA256", "SHA512"})
+    assert (made[0] != made[1]) == (name not in UNSALTED)
 
 
 def test_the_suffix_chooses_the_encoding() -> None:
@@ -93,6 +98,13 @@ def test_without_a_prefix_the_default_scheme_counts() -> None:
         "{PBKDF2}$1$salt$1000000000$6d26dba7bebe70047c192d99284d0b303a81aef5",
         "{PBKDF2}garbage",
         "{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$broken",
+        "{SCRAM-SHA-256}garbage",
+        "{SCRAM-SHA-1}4096,!,!,!",
+        "{SCRAM-SHA-256}4096,c2FsdA==,c3RvcmVk,c2VydmVy",  # keys of the wrong length
+        "{SCRAM-SHA-1}0,c2FsdA==,AAAAAAAAAAAAAAAAAAAAAAAAAAA=,AAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        "{SCRAM-SHA-1}99999999,c2FsdA==,AAAAAAAAAAAAAAAAAAAAAAAAAAA=,AAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        "{CRAM-MD5}00ff",
+        "{CRAM-MD5}nothex",
         "{ARGON2ID}$argon2d$v=19$m=65536,t=3,p=1$1xIBpgE+wHYgYf0oYNQUnw$0hw5lT8Um8mljwbxHC13xseTjJpBfshQuuGZq8tzaxY",
         "{BLF-CRYPT}$6$G0Y8MzOy7lwz5g/c$x",
         "{BLF-CRYPT}$2y$99$hDhK2LCNWvgdMYln4yX9f.HgfWkFSTvatJMXi7znYTn4P7HEsSnWu",
@@ -112,7 +124,14 @@ def test_broken_stored_forms_are_named_and_never_shown(stored: str) -> None:
 @given(text=st.text(max_size=80), password=st.binary(max_size=40))
 @settings(max_examples=200, deadline=None)
 def test_any_text_is_a_result_or_a_bad_hash(text: str, password: bytes) -> None:
-    for stored in (text, "{CRYPT}" + text, "{SHA256}" + text, "{PBKDF2}" + text, "{ARGON2ID}" + text):
+    for stored in (
+        text,
+        "{CRYPT}" + text,
+        "{SHA256}" + text,
+        "{PBKDF2}" + text,
+        "{ARGON2ID}" + text,
+        "{SCRAM-SHA-1}" + text,
+    ):
         try:
             parse(stored, SCHEMES, "PLAIN").verify(password)
         except BadHash:
@@ -130,7 +149,14 @@ def test_passwords_crypt_cannot_take_do_not_match() -> None:
 
 @pytest.mark.parametrize(
     ("name", "rounds"),
-    [("SHA512-CRYPT", 999), ("SHA256-CRYPT", 10**9), ("BLF-CRYPT", 3), ("BLF-CRYPT", 32), ("PBKDF2", 10**8)],
+    [
+        ("SHA512-CRYPT", 999),
+        ("SHA256-CRYPT", 10**9),
+        ("BLF-CRYPT", 3),
+        ("BLF-CRYPT", 32),
+        ("PBKDF2", 10**8),
+        ("SCRAM-SHA-256", 4095),
+    ],
 )
 def test_rounds_out_of_range_are_refused(name: str, rounds: int) -> None:
     with pytest.raises(Refused):
@@ -164,7 +190,20 @@ def test_a_stored_password_shows_only_its_scheme() -> None:
 
 @pytest.mark.interop
 @pytest.mark.skipif(shutil.which("doveadm") is None, reason="Dovecot's doveadm is not installed")
-@pytest.mark.parametrize("name", ["SHA512-CRYPT", "BLF-CRYPT", "SSHA512", "PBKDF2", "SHA256", "ARGON2ID"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SHA512-CRYPT",
+        "BLF-CRYPT",
+        "SSHA512",
+        "PBKDF2",
+        "SHA256",
+        "ARGON2ID",
+        "SCRAM-SHA-1",
+        "SCRAM-SHA-256",
+        "CRAM-MD5",
+    ],
+)
 def test_dovecot_reads_what_we_write(name: str) -> None:
     scheme = schemes.SCHEMES[name]
     text = write(scheme, scheme.generate(b"secret", 0, os.urandom))

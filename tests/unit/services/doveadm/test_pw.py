@@ -16,7 +16,15 @@ import pytest
 from services.auth.schemes import ALL_SCHEMES, SCHEMES, parse
 from services.doveadm import cli
 
-CHEAPEST = {"SHA512-CRYPT": "1000", "SHA256-CRYPT": "1000", "BLF-CRYPT": "4", "CRYPT": "4", "PBKDF2": "1"}
+CHEAPEST = {
+    "SHA512-CRYPT": "1000",
+    "SHA256-CRYPT": "1000",
+    "BLF-CRYPT": "4",
+    "CRYPT": "4",
+    "PBKDF2": "1",
+    "SCRAM-SHA-1": "4096",
+    "SCRAM-SHA-256": "4096",
+}
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
