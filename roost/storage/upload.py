@@ -129,7 +129,7 @@ class Upload:
             while view:
                 view = view[os.write(self._fd, view) :]
         except OSError as exc:
-            raise Unavailable("Cannot store the message now", detail=f"{self._path}: {exc}") from exc
+            raise Unavailable("Cannot store the message now", detail=f"{self.folder}: {exc.strerror}") from exc
 
 
 def too_big(limit_octets: int) -> TooBig:

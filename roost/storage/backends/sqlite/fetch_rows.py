@@ -323,4 +323,8 @@ def read_blob(store: Store, body: int, start: int, stop: int) -> bytes:
     rows = store.query("SELECT name FROM blob WHERE id = ?", (body,))
     if not rows:
         raise gone()
-    return store.guard(store.blobs.read, rows[0][0], start, stop)
+    try:
+        return store.blobs.read(rows[0][0], start, stop)
+    except Corrupt as exc:  # one letter is damaged, not the store
+        store.backend.complain(f"A message of {store.username} is damaged, no other is affected: {exc.detail}")
+        raise
