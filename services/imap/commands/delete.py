@@ -9,9 +9,10 @@ from services.imap.session import Session
 
 async def run(session: Session, name: str) -> None:
     name = session.checked_name(name)
-    await session.store.delete_mailbox(name)
     view = session.view
-    if view is not None and view.mailbox.name == name:
+    selected = view is not None and view.mailbox.name == name  # now: a mailbox that is gone only knows an old name
+    await session.store.delete_mailbox(name)
+    if selected:
         await session.leave_mailbox()
 
 
