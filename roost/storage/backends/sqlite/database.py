@@ -55,6 +55,7 @@ class Database:
         self._watch: Watch | None = None
         self._seen = b""  # the head of the watch that memory is up to date with
         self._inline_commits = 0
+        self._changes = 0  # rows changed by the connection when the inline transaction began
         self._identity = (0, 0)
         self._damaged: Corrupt | None = None
         self._damaged_at = 0.0
@@ -180,19 +181,22 @@ class Database:
             return False
         except apsw.Error as exc:
             raise self.failed(translate(exc, self.path)) from exc
+        self._changes = self.connection.total_changes()
         return True
 
     def commit_inline(self, tx: Transaction) -> None:
         """COMMIT without a wait for the disk; the memory does not know of it yet. Raises Unavailable, ReadOnly."""
         assert self.connection is not None and self._watch is not None
         before = self._watch.head()
+        wrote = self.connection.total_changes() != self._changes
         durable.crash_point("store-inline-commit")
         try:
             self.connection.execute("COMMIT")
         except apsw.Error as exc:
             self.rollback()
             raise self.failed(translate(exc, self.path)) from exc
-        self._committed_inline(before)
+        if wrote:  # else another process's commit could be taken for this one
+            self._committed_inline(before)
 
     def log_inline(self, row: tuple[object, ...]) -> bool:
         """One journal row as a transaction of its own, without a wait for the disk.

@@ -1,0 +1,68 @@
+"""What another process commits at the same moment is never missed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roost.storage.api import FLAGGED, BackendContext, ConnInfo, Flags, FlagsOp, Identity
+from roost.storage.backends.sqlite.backend import SqliteBackend
+from roost.storage.backends.sqlite.flags import Wish, store_inline
+from roost.storage.backends.sqlite.watch import Watch
+from roost.testing.backend.harness import append, flags_of, peek
+from roost.util.ranges import Ranges
+
+Test = Callable[[Any, Any], Awaitable[None]]
+
+
+def play(folder: Path, test: Test) -> None:
+    """``test(mine, theirs)``: sessions of one user with two backends, as two processes have them."""
+
+    async def run() -> None:
+        context = BackendContext({}, lambda update: None, lambda level, text: None)
+        backends = [SqliteBackend(context), SqliteBackend(context)]
+        users = []
+        for backend in backends:
+            await backend.start()
+            users.append(await backend.open_user(ConnInfo("test"), Identity("u", str(folder / "u"))))
+            await users[-1].list_mailboxes()
+        try:
+            await asyncio.wait_for(test(*users), 30)
+        finally:
+            for backend in backends:
+                await backend.aclose()
+
+    asyncio.run(run())
+
+
+def test_an_inline_transaction_that_wrote_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(mine: Any, theirs: Any) -> None:
+        inbox, other = await mine.get_mailbox("INBOX"), await theirs.get_mailbox("INBOX")
+        await append(inbox, mine, b"first")
+        await peek(inbox)
+        await peek(other)
+        store, seen = mine.store, Watch.head
+        done = []
+
+        def flag() -> None:
+            monkeypatch.setattr(Watch, "head", seen)
+            wish = Wish(Ranges.of(1), FlagsOp.ADD, Flags(FLAGGED), None)
+            done.append(store_inline(theirs.store, other._number, wish))
+
+        def head(watch: Watch) -> bytes:
+            if not store.connection.in_transaction:
+                flag()
+            return seen(watch)
+
+        tx = store.begin_inline()
+        monkeypatch.setattr(Watch, "head", head)
+        store.commit_inline(tx)
+        if not done:
+            flag()
+        assert done[0] is not None and "\\Flagged" in (await flags_of(inbox))[1]
+
+    play(tmp_path, test)
