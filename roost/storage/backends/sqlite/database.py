@@ -26,7 +26,8 @@ from roost.storage.backends.sqlite.connection import (
 from roost.storage.backends.sqlite.schema import check_schema, image
 from roost.storage.backends.sqlite.transaction import LOG, Transaction
 from roost.storage.backends.sqlite.watch import Watch, only_one_commit_between
-from roost.storage.backends.sqlite.writer import Job, Writer
+from roost.storage.backends.sqlite.writer import Commit, Job, Writer
+from roost.storage.journal import Entry
 
 if TYPE_CHECKING:
     from roost.storage.backends.sqlite.backend import SqliteBackend
@@ -46,7 +47,7 @@ class Database:
         self.username = username
         self.blobs = BlobFolder(os.path.join(os.path.dirname(path), "blobs"))
         self.upload_folder = os.path.join(self.blobs.path, "in")
-        self.writer = Writer(backend.pool, path, username, backend.limits.mail_fsync, self._finished)
+        self.writer = Writer(backend.pool, path, username, backend.limits.mail_fsync, self._head, self._finished)
         self.connection: apsw.Connection | None = None
         self.ready = False  # open, and INBOX exists
         self.used = 0  # the backend's tick at the last use
@@ -270,8 +271,28 @@ class Database:
         self.pending += 1
         self.writer.submit(Job(run, None, prepare=prepare, after=after, durable=False))
 
-    def _finished(self, jobs: list[Job]) -> None:
-        self.backend.clock.call_soon(self.backend.answered, self, jobs)
+    def _head(self) -> bytes:
+        """On the writer's thread."""
+        watch = self._watch
+        return watch.head() if watch is not None else b""
+
+    def _finished(self, jobs: list[Job], commit: Commit | None) -> None:
+        """On the writer's thread."""
+        self.backend.clock.call_soon(self._answer, jobs, commit)
+
+    def _answer(self, jobs: list[Job], commit: Commit | None) -> None:
+        if (
+            commit is not None
+            and commit.before == self._seen
+            and only_one_commit_between(commit.before, commit.after)
+            and self.take_over(commit.entries)
+        ):
+            self._seen = commit.after
+        self.backend.answered(self, jobs)  # type: ignore[arg-type]  # every one is a Store
+
+    def take_over(self, entries: list[tuple[int, Entry]]) -> bool:
+        """These (mailbox, entry) are all that was committed lately: False to read them back from the journal."""
+        return False
 
 
 def _identity_of(path: str) -> tuple[int, int]:

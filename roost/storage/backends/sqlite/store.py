@@ -104,6 +104,19 @@ class Store(Database):
         if structure:
             self._load_boxes()
 
+    def take_over(self, entries: list[tuple[int, Entry]]) -> bool:
+        if any(entry.kind in _STRUCTURE for _, entry in entries):
+            return False
+        for mailbox, entry in entries:
+            if entry.modseq <= self.upto:  # columns were read in between
+                continue
+            known = self.boxes.get(mailbox)
+            if known is not None and known.columns is not None:
+                known.columns.apply(entry)
+                known.remember(entry)
+            self.upto = entry.modseq
+        return True
+
     def _load_boxes(self) -> None:
         old, self.boxes, self.names = self.boxes, {}, {}
         for number, name, selectable, uidvalidity, first_recent, special_use in self.rows(BOXES):

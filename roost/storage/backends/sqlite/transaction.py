@@ -33,9 +33,12 @@ TAIL_OF_MAILBOX = "SELECT modseq, kind, uids, data FROM journal WHERE modseq > ?
 
 
 class Transaction:
-    """Lives from BEGIN IMMEDIATE to COMMIT or ROLLBACK; ``hints`` are to be published after the commit."""
+    """Lives from BEGIN IMMEDIATE to COMMIT or ROLLBACK; ``hints`` are to be published after the commit.
 
-    __slots__ = ("execute", "hints", "modseq", "now", "username")
+    ``entries`` are (mailbox, entry) of what was logged.
+    """
+
+    __slots__ = ("entries", "execute", "hints", "modseq", "now", "username")
 
     def __init__(self, connection: apsw.Connection, username: str, now: int, modseq: int | None = None) -> None:
         """``modseq`` None: read the last one given out."""
@@ -43,6 +46,7 @@ class Transaction:
         self.username = username
         self.now = now
         self.hints: list[Update] = []
+        self.entries: list[tuple[int, Entry]] = []
         if modseq is None:
             modseq = self.value(LAST_MODSEQ) or 0
         self.modseq: int = modseq
@@ -56,6 +60,7 @@ class Transaction:
         """Write a journal row; its modseq."""
         self.modseq += 1
         self.execute(LOG, (self.modseq, mailbox, int(kind), self.now, uids_to_row(uids), data))
+        self.entries.append((mailbox, Entry(self.modseq, kind, uids, data or b"")))
         box = "" if kind is Kind.SUBSCRIPTION else mailbox_id(mailbox)
         self.hints.append(Update(self.username, box, self.modseq, HINTS[kind]))
         return self.modseq

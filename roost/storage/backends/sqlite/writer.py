@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import apsw
 
@@ -23,6 +23,7 @@ from roost.errors import Corrupt, RoostError, Unavailable
 from roost.storage.api import Update
 from roost.storage.backends.sqlite.connection import keep_wal, open_connection, translate, translate_os
 from roost.storage.backends.sqlite.transaction import Transaction
+from roost.storage.journal import Entry
 
 MAX_GROUP = 64
 CHECKPOINT_PAGES = 1000  # the WAL is written back when it has grown to this (4 MB)
@@ -137,14 +138,35 @@ class Pool:
         self._threads = []
 
 
-class Writer:
-    """One user's queue and writing connection. ``finish(jobs)`` is called on a thread after each group."""
+class Commit(NamedTuple):
+    """What a group became: the watch's heads around it, and what it logged (mailbox, entry)."""
 
-    def __init__(self, pool: Pool, path: str, username: str, fsync: str, finish: Callable[[list[Job]], None]) -> None:
+    before: bytes
+    after: bytes
+    entries: list[tuple[int, Entry]]
+
+
+class Writer:
+    """One user's queue and writing connection.
+
+    ``finish(jobs, commit)`` is called on a thread after each group; ``commit`` is None when it was not exactly one.
+    ``head`` is the watch's.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        path: str,
+        username: str,
+        fsync: str,
+        head: Callable[[], bytes],
+        finish: Callable[[list[Job], Commit | None], None],
+    ) -> None:
         self.pool = pool
         self.path = path
         self.username = username
         self.synchronous = "off" if fsync == "never" else "full"
+        self.head = head
         self.finish = finish
         self.connection: apsw.Connection | None = None
         self.checkpoint_due = False
@@ -152,6 +174,8 @@ class Writer:
         self._working = False
         self._lock = threading.Lock()
         self._wal_pages = 0
+        self._grew = False  # the transaction has written something
+        self._commits: list[Commit] = []  # of the group at work
 
     @property
     def idle(self) -> bool:
@@ -177,7 +201,8 @@ class Writer:
             for job in jobs:
                 if job.error is None and job.result is None:
                     job.error = exc
-        self.finish(jobs)
+        commits, self._commits = self._commits, []
+        self.finish(jobs, commits[0] if len(commits) == 1 else None)
         self._checkpoint_if_due()
         with self._lock:
             if not self._waiting:
@@ -252,6 +277,7 @@ class Writer:
     def _transaction(self, connection: apsw.Connection, jobs: list[Job]) -> None:
         durable.crash_point("store-begin")
         connection.execute("BEGIN IMMEDIATE")
+        before = self.head()
         tx = Transaction(connection, self.username, int(time.time()))
         for job in jobs:
             if job.cancelled:
@@ -260,11 +286,14 @@ class Writer:
                 self._run_one(tx, job, alone=len(jobs) == 1)
         durable.crash_point("store-commit")
         if connection.in_transaction:
+            self._grew = False
             connection.execute("COMMIT")
+            if self._grew and before:  # else another process's commit could be taken for this one
+                self._commits.append(Commit(before, self.head(), tx.entries))
         durable.crash_point("store-committed")
 
     def _run_one(self, tx: Transaction, job: Job, *, alone: bool) -> None:
-        modseq, tx.hints = tx.modseq, []
+        modseq, logged, tx.hints = tx.modseq, len(tx.entries), []
         if not alone:
             tx.execute("SAVEPOINT job")
         job.error = None
@@ -276,6 +305,7 @@ class Writer:
         except Exception as exc:
             job.error = exc
             tx.modseq = modseq
+            del tx.entries[logged:]
             tx.execute("ROLLBACK" if alone else "ROLLBACK TO job")
         if not alone:
             tx.execute("RELEASE job")
@@ -291,6 +321,7 @@ class Writer:
 
     def _on_commit(self, connection: apsw.Connection, name: str, pages: int) -> int:
         self._wal_pages = pages
+        self._grew = True
         return 0
 
     @staticmethod

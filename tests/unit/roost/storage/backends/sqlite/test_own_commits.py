@@ -1,4 +1,4 @@
-"""What another process commits at the same moment is never missed."""
+"""What a process commits itself it does not read back; what another commits at the same moment is never missed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from roost.storage.api import FLAGGED, BackendContext, ConnInfo, Flags, FlagsOp, Identity
+from roost.storage.api import DELETED, FLAGGED, BackendContext, ConnInfo, Flags, FlagsOp, Identity
 from roost.storage.backends.sqlite.backend import SqliteBackend
 from roost.storage.backends.sqlite.flags import Wish, store_inline
 from roost.storage.backends.sqlite.watch import Watch
-from roost.testing.backend.harness import append, flags_of, peek
+from roost.testing.backend.harness import append, flags_of, peek, uids_of
 from roost.util.ranges import Ranges
 
 Test = Callable[[Any, Any], Awaitable[None]]
@@ -37,6 +37,61 @@ def play(folder: Path, test: Test) -> None:
                 await backend.aclose()
 
     asyncio.run(run())
+
+
+def test_own_commits_are_not_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(mine: Any, theirs: Any) -> None:
+        inbox = await mine.get_mailbox("INBOX")
+        await append(inbox, mine, b"first")
+        assert await uids_of(inbox) == [1]
+        reads = []
+        monkeypatch.setattr(mine.store, "_catch_up", lambda: reads.append("read"))
+        await append(inbox, mine, b"second")
+        await inbox.update_messages_flags(Ranges.of(1), FlagsOp.ADD, Flags(DELETED))
+        await inbox.expunge()
+        await inbox.copy_messages(Ranges.of(2), "INBOX")
+        assert await uids_of(inbox) == [2, 3]
+        assert not reads
+        other = await theirs.get_mailbox("INBOX")
+        assert await uids_of(other) == [2, 3]
+        await append(other, theirs, b"theirs")
+        await peek(inbox)
+        assert reads
+        monkeypatch.undo()
+        mine.store._seen = b""
+        assert await uids_of(inbox) == [2, 3, 4]
+
+    play(tmp_path, test)
+
+
+def test_a_writer_that_wrote_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its empty transaction must not take the credit for what another process commits right after it."""
+
+    async def test(mine: Any, theirs: Any) -> None:
+        inbox, other = await mine.get_mailbox("INBOX"), await theirs.get_mailbox("INBOX")
+        await append(inbox, mine, b"first")
+        await peek(inbox)
+        await append(other, theirs, b"more")  # their columns are in memory now
+        await peek(inbox)
+        writer, seen = mine.store.writer, mine.store._head
+        calls = []
+
+        def head() -> bytes:
+            calls.append(1)
+            if len(calls) == 2:
+                theirs.store.writer.connection.execute(
+                    "INSERT INTO journal SELECT max(modseq) + 1, ?, 2, 0, 1, x'0400000000000000' FROM journal",
+                    (inbox._number,),
+                )
+            return bytes(seen())
+
+        monkeypatch.setattr(writer, "head", head)
+        await mine.store.submit(lambda tx: None)
+        if len(calls) < 2:
+            head()
+        assert "\\Flagged" in (await flags_of(inbox))[1]
+
+    play(tmp_path, test)
 
 
 def test_an_inline_transaction_that_wrote_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
