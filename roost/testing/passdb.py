@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from roost.auth.api import Entry, Passdb, Query
+from roost.auth.api import VARIABLES, Entry, Passdb, Query, variables_of
 from roost.errors import Unavailable
 
 
@@ -151,6 +151,9 @@ class PassdbSuite:
         assert isinstance(driver.decoy(), str)
         self.ask(driver, "mallory")
         assert isinstance(driver.decoy(), str)
+
+    def test_the_variables_exist(self, tmp_path: Path) -> None:
+        assert (variables_of(self.make(tmp_path, USERS)) or frozenset()) <= set(VARIABLES)
 
     def test_a_failing_source_is_unavailable_and_not_an_unknown_user(self, tmp_path: Path) -> None:
         driver = self.make(tmp_path, USERS)

@@ -19,11 +19,10 @@ import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from roost.auth.api import Entry, Query
+from roost.auth.api import Entry, Offload, Query
 from roost.errors import ConfigError, Refused, Unavailable
 from roost.events.log import Log
 from roost.settings.variables import expand, expand_path
-from roost.worker.offload import Offload
 from services.auth.passdb.base import DriverContext
 
 MAX_FILES = 256

@@ -10,6 +10,8 @@ from services.auth.passdb.base import DriverContext
 class Static:
     """Every user exists; what differs is in the block's ``fields``, which the chain expands."""
 
+    variables: frozenset[str] | None = frozenset()
+
     def __init__(self, settings: PassdbSettings, context: DriverContext) -> None:
         self._entry = Entry(settings.static_password or None)
 

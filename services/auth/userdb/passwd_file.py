@@ -13,6 +13,8 @@ from services.auth.passwd_file import open_files
 class PasswdFile:
     """See the head of this file."""
 
+    variables: frozenset[str] | None = None  # the file is in memory: a cache would only hold it twice
+
     def __init__(self, settings: UserdbSettings, context: DriverContext) -> None:
         self._variable = "%{" in settings.passwd_file_path
         self._files = open_files(settings.passwd_file_path, settings.passwd_file_max_size_octets, context)

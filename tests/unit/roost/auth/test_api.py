@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from roost.auth.api import VARIABLES, Entry, Query
+from collections.abc import Callable
+from typing import Any
+
+from roost.auth.api import VARIABLES, Entry, Outcome, Query, store_of, token_verifier_of, variables_of, verifier_of
 from roost.settings.variables import expand
 
 PARAMETERS = {
@@ -52,4 +55,43 @@ def test_the_service_may_be_called_protocol() -> None:
 
 
 def test_an_entry_hides_what_it_holds() -> None:
-    assert repr(Entry("{PLAIN}x", {"pass": "y"})) == "Entry()"
+    assert repr(Entry("{PLAIN}x", {"pass": "y"})) == "Entry(outcome=<Outcome.OK: 'ok'>, reason='')"
+
+
+def test_master_users_have_their_variables() -> None:
+    before = Query("master@x", login_user="bob@y").variables()
+    assert before["auth_user"] == "master@x" and before["login_user"] == "bob@y" and before["master_user"] == ""
+    after = Query("bob@y", master_user="master@x").variables()
+    assert after["user"] == "bob@y" and after["auth_username"] == "master" and after["auth_domain"] == "x"
+    assert after["master_user"] == "master@x" and after["login_user"] == ""
+
+
+def test_an_entry_is_ok_unless_it_says_otherwise() -> None:
+    assert Entry().outcome is Outcome.OK and Entry(None, {}, Outcome.DISABLED, "holiday").reason == "holiday"
+
+
+class Plain:
+    async def find(self, query: Query) -> Entry | None:
+        return None
+
+    def decoy(self) -> str:
+        return ""
+
+
+class Able(Plain):
+    verifies = True
+
+    async def verify_token(self, query: Query, token: object) -> Entry | None:
+        return None
+
+    async def store(self, query: Query, password_text: str) -> None: ...
+
+
+def test_what_a_driver_can_do_is_found_also_when_it_does_not_say() -> None:
+    plain, able = Plain(), Able()
+    asks: tuple[Callable[[Any], object], ...] = (verifier_of, token_verifier_of, store_of)
+    assert [ask(plain) for ask in asks] == [None] * 3 and [ask(able) for ask in asks] == [able] * 3
+    undeclared: Any = plain
+    assert variables_of(undeclared) is None
+    able.verifies = False
+    assert [ask(able) for ask in asks] == [None, able, able]

@@ -27,6 +27,8 @@ from services.auth.userdbs import Found, UserdbChain, UserdbOutcome, UserdbRow
 class FakePassdb:
     """Knows the users it is given; a user called ``broken`` makes it fail."""
 
+    variables: frozenset[str] | None = frozenset({"user"})
+
     def __init__(self, users: Mapping[str, Entry], decoy: str = "") -> None:
         self.users = users
         self.asked: list[str] = []
@@ -43,6 +45,8 @@ class FakePassdb:
 
 
 class FakeUserdb:
+    variables: frozenset[str] | None = frozenset({"user"})
+
     def __init__(self, users: Mapping[str, Mapping[str, str]] | None) -> None:
         self.users = users
 
