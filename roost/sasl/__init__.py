@@ -2,7 +2,7 @@
 
 ``MECHANISMS`` is the table of those that exist; ``base`` says what a mechanism may ask of its caller. A mechanism never
 looks anything up and never waits: it turns what the client sends into a request the authentication room can answer.
-Mechanisms that Roost leaves out (channel binding, GSSAPI, NTLM, OTP) are not in the table.
+``LEFT_OUT`` names the mechanisms other servers have and Roost does not, with the reason.
 """
 
 from __future__ import annotations
@@ -12,10 +12,36 @@ from collections.abc import Mapping
 from roost.sasl.anonymous import ANONYMOUS
 from roost.sasl.base import Mechanism
 from roost.sasl.cram_md5 import CRAM_MD5
+from roost.sasl.digest_md5 import DIGEST_MD5
+from roost.sasl.external import EXTERNAL
 from roost.sasl.login import LOGIN
+from roost.sasl.oauth import OAUTHBEARER, XOAUTH2
 from roost.sasl.plain import PLAIN
-from roost.sasl.scram import SCRAM_SHA_1, SCRAM_SHA_256
+from roost.sasl.scram import SCRAM_SHA_1, SCRAM_SHA_1_PLUS, SCRAM_SHA_256, SCRAM_SHA_256_PLUS
 
 MECHANISMS: Mapping[str, Mechanism] = {
-    mechanism.name: mechanism for mechanism in (PLAIN, LOGIN, SCRAM_SHA_1, SCRAM_SHA_256, CRAM_MD5, ANONYMOUS)
+    mechanism.name: mechanism
+    for mechanism in (
+        PLAIN,
+        LOGIN,
+        SCRAM_SHA_256_PLUS,
+        SCRAM_SHA_256,
+        SCRAM_SHA_1_PLUS,
+        SCRAM_SHA_1,
+        OAUTHBEARER,
+        XOAUTH2,
+        EXTERNAL,
+        CRAM_MD5,
+        DIGEST_MD5,
+        ANONYMOUS,
+    )
+}
+LEFT_OUT: Mapping[str, str] = {
+    "GSSAPI": "Kerberos is left out",
+    "GSS-SPNEGO": "Kerberos and Windows logins are left out",
+    "NTLM": "Windows logins are left out: the mechanism is broken beyond repair",
+    "OTP": "one-time passwords by RFC 2444 are left out",
+    "SKEY": "one-time passwords by RFC 2222 are left out",
+    "RPA": "CompuServe's mechanism is left out",
+    "APOP": "it belongs to POP3, which is left out",
 }

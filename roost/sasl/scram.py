@@ -1,4 +1,4 @@
-"""SCRAM-SHA-1 (RFC 5802) and SCRAM-SHA-256 (RFC 7677), without channel binding.
+"""SCRAM-SHA-1 (RFC 5802) and SCRAM-SHA-256 (RFC 7677), and both with channel binding (``-PLUS``).
 
     C: n,,n=user,r=<client nonce>
     S: r=<client nonce><server nonce>,s=<salt>,i=<iterations>
@@ -7,6 +7,11 @@
 
 The password never crosses the line, nor anything that lets one log in elsewhere; the server proves itself too. The name
 is taken as the octets that came, without SASLprep: the rules for names of the caller prepare it.
+
+**Channel binding.** The header's flag must fit: ``p=<kind>`` with -PLUS and only there; ``n`` (the client cannot) and
+``y`` (it could, but was shown no -PLUS) without. ``y`` where -PLUS was shown means that somebody between has changed
+the list of mechanisms: it is refused. With ``p`` the second message's ``c=`` holds the header and the data of the TLS
+connection, and the proof covers it: who stands between has another connection to each side.
 """
 
 from __future__ import annotations
@@ -18,10 +23,11 @@ import re
 from collections.abc import Callable
 
 from roost.sasl import scram_keys
-from roost.sasl.base import Broken, Challenge, Lookup, Mechanism, Proved, Refuted, Surroundings, Turn
+from roost.sasl.base import Bind, Broken, Challenge, Lookup, Mechanism, Proved, Refuted, Surroundings, Turn
 
 NONCE_OCTETS = 18  # of entropy; 24 characters
 MAX_CLIENT_NONCE = 512  # it is sent back, so the answer must stay a line
+PLUS = "-PLUS"
 
 _nonce = re.compile(rb"[\x21-\x2b\x2d-\x7e]+")
 _bad_name = re.compile(rb"=(?!2C|3D)|\0")
@@ -29,16 +35,45 @@ _extension = re.compile(rb"[A-Za-z]=[^\0]+")
 
 
 class Scram:
-    """One conversation. ``nonce`` makes the server's part of the nonce: printable, no comma."""
+    """One conversation. ``nonce`` makes the server's part of the nonce: printable, no comma.
 
-    __slots__ = ("_algorithm", "_bare", "_first", "_header", "_keys", "_make_nonce", "_name", "_nonce", "_server_first")
+    ``bindings`` None: without channel binding; otherwise the kinds that the connection can give. ``plus_shown``: the
+    client was shown this mechanism's -PLUS form too.
+    """
 
-    def __init__(self, name: str, algorithm: str, nonce: Callable[[], bytes]) -> None:
+    __slots__ = (
+        "_algorithm",
+        "_bare",
+        "_binding",
+        "_bindings",
+        "_first",
+        "_header",
+        "_keys",
+        "_lookup",
+        "_make_nonce",
+        "_name",
+        "_nonce",
+        "_plus_shown",
+        "_server_first",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        algorithm: str,
+        nonce: Callable[[], bytes],
+        *,
+        bindings: frozenset[str] | None = None,
+        plus_shown: bool = False,
+    ) -> None:
         self._name = name
         self._algorithm = algorithm
         self._make_nonce = nonce
+        self._bindings = bindings
+        self._plus_shown = plus_shown
         self._first = True
-        self._header = self._bare = self._nonce = self._server_first = b""
+        self._header = self._bare = self._nonce = self._server_first = self._binding = b""
+        self._lookup: Lookup | None = None
         self._keys: scram_keys.Keys | None = None
 
     def start(self, initial: bytes | None) -> Turn:
@@ -58,10 +93,10 @@ class Scram:
         if len(parts) != 3:
             return self._broken("has no header")
         flag, authzid, bare = parts
-        if flag[:2] == b"p=":
-            return self._broken("binds to a channel, which is not offered")
-        if flag not in (b"n", b"y"):
-            return self._broken("has a broken header")
+        kind = flag[2:].decode("ascii", "replace") if flag[:2] == b"p=" else ""
+        why = self._flag_is_wrong(flag, kind)
+        if why:
+            return self._broken(why)
         attributes = bare.split(b",")
         if attributes[0][:2] == b"m=":
             return self._broken("demands an extension")
@@ -80,7 +115,33 @@ class Scram:
         self._bare = bare
         self._nonce = nonce + self._make_nonce()
         authcid, wanted = _unescaped(name), _unescaped(authzid[2:])
-        return Lookup(authcid, self._name, self._server_answer, b"" if wanted == authcid else wanted)
+        lookup = Lookup(authcid, self._name, self._server_answer, b"" if wanted == authcid else wanted)
+        if not kind:
+            return lookup
+        self._lookup = lookup
+        return Bind(kind, self._bound)
+
+    def _flag_is_wrong(self, flag: bytes, kind: str) -> str:
+        """What the header's flag has to do with the mechanism; "" when it fits."""
+        if kind:
+            if self._bindings is None:
+                return "binds to a channel, which is for the -PLUS mechanism"
+            return "" if kind in self._bindings else "asks for a kind of channel binding that there is not"
+        if flag not in (b"n", b"y"):
+            return "has a broken header"
+        if self._bindings is not None:
+            return "does not bind to the channel"
+        if flag == b"y" and self._plus_shown:
+            return "says that no channel binding was offered, but it was: somebody changed the list of mechanisms"
+        return ""
+
+    def _bound(self, data: bytes | None) -> Turn:
+        assert self._lookup is not None
+        if not data:
+            return self._broken("asks for a channel binding that the connection cannot give")
+        self._binding = data
+        lookup, self._lookup = self._lookup, None
+        return lookup
 
     def _server_answer(self, credentials: bytes) -> Turn:
         keys = self._keys = scram_keys.parse(self._algorithm, credentials)
@@ -93,7 +154,9 @@ class Scram:
         attributes = without_proof.split(b",")
         if not found or len(attributes) < 2 or not all(_extension.fullmatch(one) for one in attributes[2:]):
             return self._broken("has no proof or a broken extension")
-        if attributes[0] != b"c=" + binascii.b2a_base64(self._header, newline=False):
+        if attributes[0] != b"c=" + binascii.b2a_base64(self._header + self._binding, newline=False):
+            if self._binding:
+                return self._broken("is bound to another connection, or has another header than before")
             return self._broken("has another header than before")
         if attributes[1] != b"r=" + self._nonce:
             return self._broken("has another nonce")
@@ -112,19 +175,30 @@ class Scram:
         return Proved(b"v=" + binascii.b2a_base64(verifier, newline=False))
 
     def _broken(self, what: str) -> Broken:
-        return Broken(f"{self._name} message {what}")
+        plus = PLUS if self._bindings is not None else ""
+        return Broken(f"{self._name}{plus} message {what}")
 
 
 def _unescaped(name: bytes) -> bytes:
     return name.replace(b"=2C", b",").replace(b"=3D", b"=")
 
 
-def _mechanism(name: str, algorithm: str) -> Mechanism:
+def _mechanism(name: str, algorithm: str, *, plus: bool = False) -> Mechanism:
     def begin(surroundings: Surroundings) -> Scram:
-        return Scram(name, algorithm, lambda: binascii.b2a_base64(surroundings.entropy(NONCE_OCTETS), newline=False))
+        return Scram(
+            name,
+            algorithm,
+            lambda: binascii.b2a_base64(surroundings.entropy(NONCE_OCTETS), newline=False),
+            bindings=surroundings.bindings if plus else None,
+            plus_shown=name + PLUS in surroundings.plus,
+        )
 
-    return Mechanism(name, frozenset({"mutual-auth"}), begin)
+    if plus:
+        return Mechanism(name + PLUS, frozenset({"mutual-auth", "channel-binding"}), begin, of_connection=True)
+    return Mechanism(name, frozenset({"mutual-auth"}), begin, of_connection=True)
 
 
 SCRAM_SHA_1 = _mechanism("SCRAM-SHA-1", "sha1")
 SCRAM_SHA_256 = _mechanism("SCRAM-SHA-256", "sha256")
+SCRAM_SHA_1_PLUS = _mechanism("SCRAM-SHA-1", "sha1", plus=True)
+SCRAM_SHA_256_PLUS = _mechanism("SCRAM-SHA-256", "sha256", plus=True)
