@@ -89,6 +89,7 @@ DOORS: dict[str, str] = {
     "cryptography": "master/demo/certificate.py",
     "prometheus_client": "services/stats/prometheus.py",
     "lupa": "roost/lua/runtime.py",
+    "h11": "roost/net/http/",
 }
 
 
