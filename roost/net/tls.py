@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 from roost.errors import ConfigError
 from roost.events.log import Log
+from roost.net.certificates import ServerContext, end_point
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,15 +25,17 @@ if TYPE_CHECKING:
 CHECK_SECS = 60.0
 MIN_PROTOCOLS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 
+PEM_BEGIN, PEM_END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+
 Stamp = tuple[tuple[int, int, int], ...]
 
 
-def build_server_context(settings: SslSettings) -> ssl.SSLContext:
+def build_server_context(settings: SslSettings) -> ServerContext:
     """The context for our side of TLS. Raises ConfigError naming the setting whose file or value does not work."""
     cert, key = settings.ssl_server_cert_file, settings.ssl_server_key_file
     if not cert:
         raise ConfigError("no certificate is set, and TLS needs one", key="ssl_server_cert_file")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = MIN_PROTOCOLS[settings.ssl_min_protocol]
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     if settings.ssl_server_prefer_ciphers == "server":
@@ -44,6 +47,7 @@ def build_server_context(settings: SslSettings) -> ssl.SSLContext:
         context.load_cert_chain(cert, key or None, lambda: password)
     except OSError as error:  # ssl.SSLError is one
         raise _cannot_load(error, cert, key) from None
+    context.end_point = _end_point(cert)
     if settings.ssl_cipher_list:
         try:
             context.set_ciphers(settings.ssl_cipher_list)
@@ -61,6 +65,17 @@ def build_server_context(settings: SslSettings) -> ssl.SSLContext:
             ) from None
     _set_client_certificates(context, settings)
     return context
+
+
+def _end_point(path: str) -> bytes:
+    """Of the first certificate in a file that has just loaded; b"" when something else is there now."""
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            text = file.read()
+        begin = text.index(PEM_BEGIN)
+        return end_point(ssl.PEM_cert_to_DER_cert(text[begin : text.index(PEM_END, begin) + len(PEM_END)]))
+    except (OSError, ValueError):
+        return b""
 
 
 def _cannot_load(error: OSError, cert: str, key: str) -> ConfigError:
@@ -113,6 +128,8 @@ def _set_client_certificates(context: ssl.SSLContext, settings: SslSettings) -> 
             f"cannot load {settings.ssl_server_ca_file}: {_why(error)}", key="ssl_server_ca_file"
         ) from None
     context.verify_mode = ssl.CERT_OPTIONAL
+    if settings.ssl_server_require_crl:
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
 
 
 def reason_of(error: ssl.SSLError) -> str:

@@ -8,7 +8,7 @@ class's ``PREFIX`` before it and without a unit suffix (``_secs``, ``_msecs``, `
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -60,6 +60,7 @@ class Spec:
     low: int | None = None
     high: int | None = None
     choices: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()  # members that other servers have, and why there are none here
     unlimited: Any = REFUSED
     inherit: str = ""
     by_connection: bool = True
@@ -79,6 +80,7 @@ def setting(
     low: int | None = None,
     high: int | None = None,
     choices: Sequence[str] = (),
+    left_out: Mapping[str, str] | None = None,
     unlimited: Any = REFUSED,
     key: str = "",
     inherit: str = "",
@@ -96,6 +98,7 @@ def setting(
         "low": low,
         "high": high,
         "choices": tuple(choices),
+        "left_out": tuple((left_out or {}).items()),
         "unlimited": unlimited,
         "key": key,
         "inherit": inherit,

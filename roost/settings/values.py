@@ -96,6 +96,12 @@ def member(spec: Spec, item: str) -> str:
     if spec.type is NETS:
         return parse_network(item)
     if spec.choices and item not in spec.choices:
+        folded = item.lower()
+        if folded in spec.choices:
+            return folded
+        for name, why in spec.left_out:
+            if name.lower() == folded:
+                raise ValueError(f"Invalid value: {item} ({why})")
         raise ValueError(f"Invalid value: {item} (use any of: {', '.join(spec.choices)})")
     return item
 

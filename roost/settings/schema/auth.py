@@ -6,9 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from roost.sasl import LEFT_OUT
 from roost.settings.fields import BOOL, BOOLLIST, ENUM, MSECS, SECRET, SECS, SIZE, STR, STRLIST, TEMPLATE, UINT, setting
 
-MECHANISMS = ("plain", "login", "scram-sha-1", "scram-sha-256", "cram-md5", "anonymous")
+MECHANISMS = (
+    *("plain", "login"),
+    *("scram-sha-256-plus", "scram-sha-256", "scram-sha-1-plus", "scram-sha-1"),
+    *("oauthbearer", "xoauth2", "external", "cram-md5", "digest-md5", "anonymous"),
+)
 RESULTS = ("return-ok", "return", "return-fail", "continue", "continue-ok", "continue-fail")
 PASSDB_DRIVERS = ("passwd-file", "static")
 USERDB_DRIVERS = ("passwd-file", "static")
@@ -56,14 +61,37 @@ class AuthSettings:
     auth_max_requests: int = setting(
         1000, type=UINT, low=1, unit="requests", text="Unfinished requests one connection to the auth service may have."
     )
+    auth_max_response_octets: int = setting(
+        12000,
+        type=UINT,
+        low=256,
+        unit="octets",
+        text="Longest message of a client in a SASL exchange; a longer one ends the exchange.",
+    )
     auth_mechanisms: tuple[str, ...] = setting(
-        ("plain", "login"), type=BOOLLIST, choices=MECHANISMS, text="SASL mechanisms that are offered."
+        ("plain", "login"),
+        type=BOOLLIST,
+        choices=MECHANISMS,
+        left_out=LEFT_OUT,
+        text="SASL mechanisms that are offered; docs/auth-mechanisms.md compares them.",
+    )
+    auth_realms: tuple[str, ...] = setting(
+        (), type=BOOLLIST, text="Realms that DIGEST-MD5 offers; none = only users without one."
     )
     auth_request_timeout_secs: int = setting(
         150, type=SECS, low=1, text="An authentication without progress is dropped after this time."
     )
     auth_socket_path: str = setting(
         "auth-userdb", type=STR, text="Socket for user lookups of mail processes; relative to base_dir."
+    )
+    auth_ssl_require_client_cert: bool = setting(
+        False, type=BOOL, text="Nobody authenticates without a valid client certificate."
+    )
+    auth_ssl_username_from_cert: bool = setting(
+        False,
+        type=BOOL,
+        text="The user is who the client's certificate names, whatever else the client says; without such a name "
+        "nobody gets in. EXTERNAL needs it.",
     )
     auth_username_chars: str = setting(
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_@",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from roost.settings.fields import ENUM, FILE, SECRET, STR, setting
+from roost.settings.fields import BOOL, ENUM, FILE, SECRET, STR, setting
 
 CIPHERS = "ALL:!kRSA:!SRP:!kDHd:!DSS:!aNULL:!eNULL:!EXPORT:!DES:!3DES:!MD5:!PSK:!RC4:!ADH:!LOW@STRENGTH"
 
@@ -28,8 +28,18 @@ class SslSettings:
     ssl_min_protocol: str = setting(
         "TLSv1.2", type=ENUM, choices=("TLSv1.2", "TLSv1.3"), text="Oldest protocol version that is spoken."
     )
+    ssl_peer_certificate_fingerprint_hash: str = setting(
+        "",
+        type=ENUM,
+        choices=("", "sha256", "sha384", "sha512"),
+        text="Hash of the fingerprints of a client's certificate and its key that the auth service is told; "
+        '"" = they are not made.',
+    )
     ssl_server_ca_file: str = setting("", type=FILE, text="Certificates of the authorities client certificates need.")
     ssl_server_cert_file: str = setting("", type=FILE, text="Certificate and its chain, PEM.")
+    ssl_server_cert_username_field: str = setting(
+        "commonName", type=STR, text="Part of a client certificate's subject that names the user."
+    )
     ssl_server_dh_file: str = setting("", type=FILE, text='Diffie-Hellman parameters, PEM. "" = OpenSSL\'s own.')
     ssl_server_key_file: str = setting("", type=FILE, text="Private key, PEM.")
     ssl_server_key_password: str = setting("", type=SECRET, text="Password of the private key.")
@@ -41,4 +51,9 @@ class SslSettings:
         type=ENUM,
         choices=("no", "yes", "any-cert"),
         text="Ask clients for a certificate; yes needs ssl_server_ca_file.",
+    )
+    ssl_server_require_crl: bool = setting(
+        True,
+        type=BOOL,
+        text="Client certificates count only if ssl_server_ca_file also holds their authorities' revocation lists.",
     )
