@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -22,6 +22,7 @@ from roost.clients.auth_link import AuthLink, Pending, temporary_failure
 from roost.errors import AuthTemporaryFailure, InvalidCredentials, LoginForbidden, Malformed, RoostError
 from roost.events.log import Log
 from roost.ipc import auth as wire
+from roost.ipc import auth_binding
 from roost.ipc.lines import MAX_LINE_OCTETS
 from roost.settings.variables import expand_path
 from roost.storage.api import ConnInfo, Identity
@@ -57,14 +58,28 @@ class Challenge:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class BindingAsked:
+    """The server asks for the data of our client's TLS connection (channel binding) of this kind."""
+
+    kind: str
+
+
+BindingData = Callable[[str], bytes | None]  # the data of one kind; None when there is none
+
+
 class Exchange:
-    """One SASL conversation: ``next(response)`` until an AuthOk comes or an error is raised."""
+    """One SASL conversation: ``next(response)`` until an AuthOk comes or an error is raised.
 
-    __slots__ = ("_body", "_client", "_future", "_mechanism", "_pending")
+    A question for channel binding data is answered in between; nobody else sees it.
+    """
 
-    def __init__(self, client: AuthClient, body: bytes) -> None:
+    __slots__ = ("_binding", "_body", "_client", "_pending")
+
+    def __init__(self, client: AuthClient, body: bytes, binding: BindingData | None = None) -> None:
         self._client = client
         self._body = body
+        self._binding = binding
         self._pending: Pending | None = None
 
     async def next(self, response: bytes | None = None) -> Challenge | AuthOk:
@@ -76,14 +91,26 @@ class Exchange:
         if self._pending is None:
             self._pending = link.submit(b"AUTH", self._body)
             self._body = b""
-            return await self._client.answer(self._pending)
+            return await self._answer(self._pending)
         try:
             line = wire.continue_line(self._pending.id, response or b"")
         except Malformed:
             self.cancel()
             raise InvalidCredentials(FAILED, detail="response is too long") from None
         link.go_on(self._pending, line)
-        return await self._client.answer(self._pending)
+        return await self._answer(self._pending)
+
+    async def _answer(self, pending: Pending) -> Challenge | AuthOk:
+        answer = await self._client.answer(pending)
+        if not isinstance(answer, BindingAsked):
+            return answer
+        data = self._binding(answer.kind) if self._binding is not None else None
+        self._client.login_link.go_on(pending, auth_binding.binding_line(pending.id, data or b""))
+        answer = await self._client.answer(pending)
+        if isinstance(answer, BindingAsked):
+            self.cancel()
+            raise temporary_failure("channel binding data was asked for twice")
+        return answer
 
     def cancel(self) -> None:
         """The client gave up (IMAP ``*``) or left: the server forgets the exchange. Harmless when it has ended."""
@@ -158,13 +185,17 @@ class AuthClient:
         self.login_link.drop(pending, wire.cancel_line(pending.id))
         raise temporary_failure("PLAIN was answered with a challenge")
 
-    def begin(self, mechanism: str, conn: ConnInfo, initial: bytes | None) -> Exchange:
+    def begin(
+        self, mechanism: str, conn: ConnInfo, initial: bytes | None, binding: BindingData | None = None
+    ) -> Exchange:
         """A conversation by any mechanism; ``initial`` is the initial response, None when the client sent none.
+
+        ``binding`` gives the channel binding data of the kinds in ``conn.bindings``.
 
         The caller offers and accepts only names in ``mechanisms``. Raises InvalidCredentials when ``initial`` is too
         long to be carried.
         """
-        return Exchange(self, _auth_body(mechanism.upper().encode("ascii", "replace"), conn, initial))
+        return Exchange(self, _auth_body(mechanism.upper().encode("ascii", "replace"), conn, initial), binding)
 
     async def user(self, name: str, conn: ConnInfo) -> Identity | None:
         """The userdb's answer without a login (delivery). None: no such user. Raises AuthTemporaryFailure, Refused."""
@@ -190,7 +221,7 @@ class AuthClient:
 
     # --- replies ---
 
-    async def answer(self, pending: Pending) -> Challenge | AuthOk:
+    async def answer(self, pending: Pending) -> Challenge | AuthOk | BindingAsked:
         """Wait for the reply to what was sent last. Raises the three errors of this module."""
         try:
             arguments = await pending.reply
@@ -202,6 +233,8 @@ class AuthClient:
             self.login_link.finish(pending)
             return self._ok(arguments)
         if command == b"CONT":
+            if arguments[2:3] == [auth_binding.BINDING_ASKED]:
+                return BindingAsked((auth_binding.binding_field(arguments[3:]) or b"").decode("ascii", "replace"))
             data = wire.decode_base64(arguments[2]) if len(arguments) > 2 else b""
             if data is not None:
                 return Challenge(data)
@@ -278,7 +311,7 @@ def failure(fields: Mapping[str, str]) -> RoostError:
 
 
 def _parameters(conn: ConnInfo) -> bytes:
-    return wire.connection_parameters(
+    known = wire.connection_parameters(
         service=conn.service,
         session=conn.session_id,
         local_ip=conn.local_ip,
@@ -287,11 +320,16 @@ def _parameters(conn: ConnInfo) -> bytes:
         remote_port=conn.remote_port,
         secured="yes" if conn.secured else "",
     )
+    if conn.certificate:
+        known += b"".join(wire.field_octets(key, value or None) for key, value in conn.certificate.items())
+    return known
 
 
 def _auth_body(mechanism: bytes, conn: ConnInfo, initial: bytes | None) -> bytes:
     """Everything of AUTH after its id."""
     body = mechanism + _parameters(conn) + b"\t" + wire.USERDB_PARAMETER
+    if conn.bindings and mechanism.startswith(b"SCRAM-"):
+        body += wire.field_octets(auth_binding.BINDING_KINDS_PARAMETER.decode(), ",".join(conn.bindings))
     if initial is not None:
         body += b"\tresp=" + (wire.encode_base64(initial) or b"=")
     if len(body) > MAX_LINE_OCTETS - 32:

@@ -49,7 +49,11 @@ class Flags:
 
 @dataclass(frozen=True, slots=True)
 class ConnInfo:
-    """Who is talking to us; for logs and access rules."""
+    """Who is talking to us; for logs and access rules.
+
+    ``bindings``: the kinds of channel binding that this connection can give; ``certificate``: what the auth service is
+    told of the client's verified certificate (``roost/net/certificates.py`` makes both).
+    """
 
     service: str
     session_id: str = ""
@@ -58,6 +62,8 @@ class ConnInfo:
     local_ip: str = ""
     local_port: int = 0
     secured: bool = False
+    bindings: tuple[str, ...] = ()
+    certificate: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

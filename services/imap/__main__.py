@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
-from roost.clients.auth import AuthOk, Exchange
+from roost.clients.auth import AuthOk, BindingData, Exchange
 from roost.clients.notify import Hub
 from roost.errors import AuthTemporaryFailure, ConfigError, RoostError
 from roost.events.log import Log
@@ -46,7 +46,9 @@ class NoAuth:
     async def login(self, user: str, password: Secret, conn: ConnInfo) -> AuthOk:
         raise AuthTemporaryFailure("There is no login here.")
 
-    def begin(self, mechanism: str, conn: ConnInfo, initial: bytes | None) -> Exchange:
+    def begin(
+        self, mechanism: str, conn: ConnInfo, initial: bytes | None, binding: BindingData | None = None
+    ) -> Exchange:
         raise AuthTemporaryFailure("There is no login here.")
 
 

@@ -12,12 +12,14 @@ import asyncio
 import ssl
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from roost.errors import Malformed
 from roost.events.log import Log
 from roost.imap import replies
 from roost.imap.assembler import Assembler, Complete, LineTooLong, Literal
+from roost.net.certificates import binding_data, binding_kinds, client_fields
 from roost.net.connection import RECEIVE_BUFFER_OCTETS, Connection, ConnectionLost
 from roost.net.inline import Direct, run_direct
 from roost.storage.api import ConnInfo, Identity, User
@@ -87,11 +89,17 @@ class ImapConnection(Connection):
         """Connected, or TLS is up: greet (once), and begin with clean buffers and a fresh idea of who this is."""
         greeted = self.session is not None
         peer = self.peer
+        if self.session is None:
+            self.shared = self.shared.at(peer.local_ip, peer.remote_ip)
         conn = ConnInfo(
             "imap", self.session_id, peer.remote_ip, peer.remote_port, peer.local_ip, peer.local_port, self.secured
         )
+        tls = self.tls_object() if self.secured else None
+        if tls is not None:
+            asked = self.shared.ssl.ssl_server_request_client_cert != "no"
+            certificate = client_fields(tls, self.shared.ssl) if asked else {}
+            conn = replace(conn, bindings=binding_kinds(tls), certificate=certificate)
         if self.session is None:
-            self.shared = self.shared.at(peer.local_ip, peer.remote_ip)
             self.session = Session(self, self.shared, conn, self.log)
         else:
             self.assembler.clear()
@@ -349,6 +357,10 @@ class ImapConnection(Connection):
         found = self.tls_object()
         cipher = found.cipher() if found is not None else None
         return f"{found.version()} with cipher {cipher[0]}" if found is not None and cipher else ""
+
+    def binding_data(self, kind: str) -> bytes | None:
+        tls = self.tls_object()
+        return binding_data(tls, kind) if tls is not None else None
 
 
 def _checked(line: bytes | LineTooLong) -> bytes:

@@ -71,6 +71,10 @@ class Client(Protocol):
         """Protocol and cipher for the log, or ""."""
         ...
 
+    def binding_data(self, kind: str) -> bytes | None:
+        """Channel binding data of the TLS connection; None when there is none of this kind."""
+        ...
+
     def close(self) -> None:
         """Send what was written, then end."""
         ...
@@ -155,7 +159,11 @@ class Session:
         """What CAPABILITY says now."""
         user = self.user
         if user is None:
-            return self.shared.capability_text(False, self.conn.secured, self.plaintext_allowed, None)
+            conn = self.conn
+            binds, certified = bool(conn.bindings), bool(conn.certificate)
+            return self.shared.capability_text(
+                False, conn.secured, self.plaintext_allowed, None, binds=binds, certified=certified
+            )
         return self.shared.capability_text(True, self.conn.secured, True, user.append_limit)
 
     async def mailbox(self, name: str) -> Mailbox:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
-from roost.clients.auth import AuthOk, Exchange
+from roost.clients.auth import AuthOk, BindingData, Exchange
 from roost.events.log import Log
 from roost.imap import replies
 from roost.mime.parts import Limits
@@ -25,6 +25,7 @@ from services.imap.logline import LoginLine, compiled
 
 REPEAT_SECS = 10.0
 MAX_REMEMBERED_COMPLAINTS = 1000
+EXTERNAL = "EXTERNAL"
 
 
 Settings = tuple[ImapSettings, MailSettings, AuthSettings, SslSettings]
@@ -37,7 +38,9 @@ class Auth(Protocol):
 
     async def login(self, user: str, password: Secret, conn: ConnInfo) -> AuthOk: ...
 
-    def begin(self, mechanism: str, conn: ConnInfo, initial: bytes | None) -> Exchange: ...
+    def begin(
+        self, mechanism: str, conn: ConnInfo, initial: bytes | None, binding: BindingData | None = None
+    ) -> Exchange: ...
 
 
 class Anvil(Protocol):
@@ -101,7 +104,7 @@ class Shared:
         self.lsub_flags = "tb-lsub-flags" in workarounds
         self._trusted = [ipaddress.ip_network(net, strict=False) for net in self.imap.login_trusted_networks]
         self._offered: Mapping[str, frozenset[str]] = {}  # the mechanisms that _texts name
-        self._texts: dict[tuple[bool, bool, bool, int | None], bytes] = {}
+        self._texts: dict[tuple[object, ...], bytes] = {}
         self._greetings: dict[bytes, bytes] = {}
 
     def choose_by(self, choose: Callable[[str, str], Settings]) -> None:
@@ -160,17 +163,30 @@ class Shared:
             return False
         return any(address in net for net in self._trusted)
 
-    def capability_text(self, logged_in: bool, secured: bool, plaintext: bool, append_limit: int | None) -> bytes:
-        """The words of CAPABILITY for a connection in this state."""
+    def capability_text(
+        self,
+        logged_in: bool,
+        secured: bool,
+        plaintext: bool,
+        append_limit: int | None,
+        *,
+        binds: bool = False,
+        certified: bool = False,
+    ) -> bytes:
+        """The words of CAPABILITY for a connection in this state.
+
+        ``binds``: TLS can give channel binding data; ``certified``: the client has shown a valid certificate.
+        """
         if self.auth.mechanisms is not self._offered:  # a new connection to the auth service brings a new table
             self._offered = self.auth.mechanisms
             self._texts.clear()
-        key = (logged_in, secured, plaintext, append_limit)
+        key = (logged_in, secured, plaintext, append_limit, binds, certified)
         text = self._texts.get(key)
         if text is None:
             if len(self._texts) > 64:
                 self._texts.clear()
-            text = self._texts[key] = b" ".join(self.capability_names(logged_in, secured, plaintext, append_limit))
+            names = self.capability_names(logged_in, secured, plaintext, append_limit, binds=binds, certified=certified)
+            text = self._texts[key] = b" ".join(names)
         return text
 
     def greeting_line(self, capabilities: bytes) -> bytes:
@@ -183,7 +199,16 @@ class Shared:
             self._greetings[capabilities] = line
         return line
 
-    def capability_names(self, logged_in: bool, secured: bool, plaintext: bool, limit: int | None) -> list[bytes]:
+    def capability_names(
+        self,
+        logged_in: bool,
+        secured: bool,
+        plaintext: bool,
+        limit: int | None,
+        *,
+        binds: bool = False,
+        certified: bool = False,
+    ) -> list[bytes]:
         """The same, worked out."""
         features = self.backend.features
         shown = {
@@ -201,13 +226,20 @@ class Shared:
         names = [name for name, when in CAPABILITIES if shown[when] and name.decode().upper() in wanted]
         if not logged_in:
             if secured or not self.tls_required:
-                names += [b"AUTH=" + name.encode() for name in self.mechanisms(plaintext)]
+                names += [b"AUTH=" + name.encode() for name in self.mechanisms(plaintext, binds, certified)]
         elif b"APPENDLIMIT" in names:
             names[names.index(b"APPENDLIMIT")] = b"APPENDLIMIT=%d" % (limit or 0)
         known = {name.decode().upper() for name, _ in CAPABILITIES}
         return names + [name.encode() for name in self.imap.imap_capability if name.upper() not in known]
 
-    def mechanisms(self, plaintext: bool) -> list[str]:
-        """SASL mechanisms offered: those that send passwords as they are only where that is allowed."""
+    def mechanisms(self, plaintext: bool, binds: bool, certified: bool) -> list[str]:
+        """SASL mechanisms offered: those that send passwords as they are only where that is allowed, those that need
+        something of TLS only where it is there."""
         offered = self.auth.mechanisms.items()
-        return [name for name, flags in offered if plaintext or "plaintext" not in flags]
+        return [
+            name
+            for name, flags in offered
+            if (plaintext or "plaintext" not in flags)
+            and (binds or "channel-binding" not in flags)
+            and (certified or name != EXTERNAL)
+        ]

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from roost.clients.auth import AuthOk, Challenge
+from roost.clients.auth import AuthOk, BindingData, Challenge
 from roost.clients.notify import Hub
 from roost.errors import InvalidCredentials
 from roost.events.log import Log, Sink
@@ -91,7 +91,9 @@ class MemoryAuth:
             raise InvalidCredentials("Authentication failed.")
         return AuthOk(user, Identity(user, str(self.home / user)))
 
-    def begin(self, mechanism: str, conn: ConnInfo, initial: bytes | None) -> MemoryExchange:
+    def begin(
+        self, mechanism: str, conn: ConnInfo, initial: bytes | None, binding: BindingData | None = None
+    ) -> MemoryExchange:
         return MemoryExchange(self, mechanism, conn, initial)
 
 

@@ -40,7 +40,7 @@ async def run(session: Session, start: tuple[str, bytes | None]) -> bytes:
     mechanism, initial = start
     shared = session.shared
     flags = shared.auth.mechanisms.get(mechanism)
-    if flags is None:
+    if flags is None or ("channel-binding" in flags and not session.conn.bindings):
         raise Refused("Unsupported authentication mechanism.", code="CANNOT")
     if "plaintext" in flags:
         login.check_plaintext(session)
@@ -48,7 +48,7 @@ async def run(session: Session, start: tuple[str, bytes | None]) -> bytes:
         login.check_tls(session)
     login.count_attempt(session)
     session.mechanism = mechanism
-    exchange = shared.auth.begin(mechanism, session.conn, initial)
+    exchange = shared.auth.begin(mechanism, session.conn, initial, session.client.binding_data)
     try:
         step = await exchange.next()
         while isinstance(step, Challenge):
