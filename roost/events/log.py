@@ -172,6 +172,10 @@ class Log:
         if self._sink.debug:
             self._sink.line("D", self.prefix, text)
 
+    def emit(self, level: str, text: str) -> None:
+        """A line of the level with this letter, also a debug line (D) that ``debugging`` would hold back."""
+        self._sink.line(level, self.prefix, text)
+
     def info(self, text: str) -> None:
         self._sink.line("I", self.prefix, text)
 

@@ -36,6 +36,8 @@ LAYERS: dict[str, int] = {
     "roost.proc": 2,
     "roost.durable": 2,
     "roost.auth": 3,
+    "roost.lua": 3,
+    "roost.dict": 3,
     "roost.storage": 3,
     "roost.net": 4,
     "roost.worker": 4,
@@ -49,6 +51,7 @@ LAYERS: dict[str, int] = {
 SIBLINGS: dict[str, set[str]] = {
     "roost.imap": {"roost.mime"},
     "roost.util": {"roost.errors"},
+    "roost.lua": {"roost.storage", "roost.auth"},
     "roost.events": {"roost.proc"},
     "roost.proc": {"roost.settings", "roost.durable", "roost.events"},
     "roost.settings": {"roost.proc"},
@@ -79,15 +82,19 @@ PURE = [
     "services.notify.hub",
 ]
 
-DOORS: dict[str, str] = {
+DOORS: dict[str, str | tuple[str, ...]] = {
     "uvloop": "roost/worker/loop.py",
     "setproctitle": "roost/proc/title.py",
     "psutil": "roost/proc/usage.py",
     "toml": "roost/settings/readers/toml.py",
-    "apsw": "roost/storage/backends/sqlite/",
+    "apsw": (
+        "roost/storage/backends/sqlite/",
+        "roost/dict/drivers/sqlite.py",  # small databases of their own, without the mail store's pragmas and writer
+    ),
     "argon2": "services/auth/schemes/argon2.py",
     "cryptography": "master/demo/certificate.py",
     "prometheus_client": "services/stats/prometheus.py",
+    "redis": "roost/dict/drivers/redis.py",
     "lupa": "roost/lua/runtime.py",
     "h11": "roost/net/http/",
 }

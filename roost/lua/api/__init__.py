@@ -1,0 +1,1 @@
+"""The families of functions that scripts see, one file each, with their Lua parts beside them."""

@@ -1,0 +1,87 @@
+"""Values between Python and Lua: nil, booleans, numbers, strings and tables; nothing else crosses.
+
+Lua strings are octets. In Python they are ``str``, decoded as UTF-8 with ``surrogateescape``, which loses nothing:
+``octets`` gives the octets back. On the way in ``str`` and ``bytes`` are both fine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from roost.lua.runtime import lua_type
+
+MAX_DEPTH = 32
+MAX_ITEMS = 100_000
+_INT_LIMIT = 1 << 63
+
+
+class ScriptError(Exception):
+    """Raised by a Python function or host operation: becomes ``error(text, 0)`` in the script."""
+
+
+def octets(text: str) -> bytes:
+    """The octets of a string that came from Lua."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def text_from_lua(value: str) -> str:
+    """A string as lupa gives it (latin-1) → text."""
+    if value.isascii():
+        return value
+    return value.encode("latin-1").decode("utf-8", "surrogateescape")
+
+
+def from_lua(value: Any, depth: int = 0) -> Any:
+    """A Lua value as Python's: a table is a dict (keys text, int, float or bool); functions and threads become None.
+
+    Raises ScriptError for a table that is too deep (or contains itself) or too large.
+    """
+    kind = type(value)
+    if kind is str:
+        return text_from_lua(value)
+    if value is None or kind is int or kind is bool or kind is float:
+        return value
+    if lua_type(value) != "table":
+        return None
+    if depth >= MAX_DEPTH:
+        raise ScriptError("table is nested too deeply")
+    made: dict[Any, Any] = {}
+    for key, item in value.items():
+        if len(made) >= MAX_ITEMS:
+            raise ScriptError("table has too many entries")
+        made[text_from_lua(key) if type(key) is str else key] = from_lua(item, depth + 1)
+    return made
+
+
+def array_of(table: Mapping[Any, Any]) -> list[Any]:
+    """The items 1, 2, … of a table that came from Lua, up to the first gap."""
+    items = []
+    while (item := table.get(len(items) + 1)) is not None:
+        items.append(item)
+    return items
+
+
+def to_lua(runtime: Any, value: Any) -> Any:
+    """A Python value as Lua's: a mapping becomes a table, a list or tuple an array; Lua's own values pass.
+
+    Integers beyond 63 bits become floats, as Lua's literals do. Raises TypeError for anything else.
+    """
+    kind = type(value)
+    if kind is str:
+        return value if value.isascii() else value.encode("utf-8", "surrogateescape")
+    if value is None or kind is bool or kind is float or kind is bytes:
+        return value
+    if kind is int:
+        return value if -_INT_LIMIT <= value < _INT_LIMIT else float(value)
+    if isinstance(value, Mapping):
+        return runtime.table_from({to_lua(runtime, k): to_lua(runtime, v) for k, v in value.items() if v is not None})
+    if isinstance(value, (list, tuple)):
+        return runtime.table_from([to_lua(runtime, item) for item in value])
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
+    if lua_type(value) is not None:
+        return value
+    if isinstance(value, (str, int)):
+        return to_lua(runtime, str(value) if isinstance(value, str) else int(value))
+    raise TypeError(f"{kind.__name__} cannot cross into Lua")
