@@ -17,6 +17,7 @@ from typing import Final
 
 from roost.mime import parameters
 from roost.mime.header import MAX_FIELDS, MAX_HEADER_OCTETS, field_values, header_ends
+from roost.mime.lines import WINDOW_OCTETS
 from roost.mime.parameters import Parameters
 
 
@@ -82,16 +83,19 @@ class Part:
         return f"Part({kind.decode('ascii', 'replace')} {self.start}:{self.body}:{self.stop} {self.children})"
 
 
-def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Part:
-    """The tree of the message ``data``. Never raises for what is in it."""
+def parse(data: bytes, limits: Limits = DEFAULT_LIMITS, marks: list[int] | None = None) -> Part:
+    """The tree of the message ``data``. Never raises for what is in it. ``marks``: ``lines.marks`` of it, if known."""
     root = Part(0)
     _read_header(data, root, len(data), limits.max_header_octets, limits.max_fields, _TEXT_PLAIN)
     if root.type == b"multipart" or root.is_message:
-        _Walk(data, limits).run(root)
+        _Walk(data, limits, marks).run(root)
     else:
         root.stop = len(data)
         if root.type == b"text":
-            root.lines = data.count(b"\n", root.body)
+            if marks is None:
+                root.lines = data.count(b"\n", root.body)
+            else:
+                root.lines = marks[-1] - data.count(b"\n", 0, root.body)
     return root
 
 
@@ -133,8 +137,9 @@ class _Frame:
 class _Walk:
     """The parts of a multipart or message/rfc822, read forward with a stack of the open ones."""
 
-    def __init__(self, data: bytes, limits: Limits) -> None:
+    def __init__(self, data: bytes, limits: Limits, marks: list[int] | None) -> None:
         self.data = data
+        self.marks = marks
         self.limits = limits
         self.stack: list[_Frame] = []
         self.leaf: Part | None = None  # the open part that can have no parts
@@ -270,6 +275,9 @@ class _Walk:
     def _lines_before(self, offset: int) -> int:
         """Line ends before ``offset``, which never goes back: each octet is counted once."""
         if offset > self.lines_at:
+            if self.marks is not None and offset // WINDOW_OCTETS > self.lines_at // WINDOW_OCTETS:
+                self.lines = self.marks[offset // WINDOW_OCTETS]
+                self.lines_at = offset // WINDOW_OCTETS * WINDOW_OCTETS
             self.lines += self.data.count(b"\n", self.lines_at, offset)
             self.lines_at = offset
         return self.lines

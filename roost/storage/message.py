@@ -37,8 +37,8 @@ def mime_limits(limits: Limits) -> parts.Limits:
     return parts.Limits(limits.mime_max_depth, limits.mime_max_parts, limits.mime_max_header_octets)
 
 
-def derive(data: bytes, limits: parts.Limits) -> Derived:
-    """Parse one message. Never raises for what is in it."""
-    root = parts.parse(data, limits)
+def derive(data: bytes, limits: parts.Limits, marks: list[int] | None = None) -> Derived:
+    """Parse one message. Never raises for what is in it. ``marks``: ``roost.mime.lines.marks`` of it, if known."""
+    root = parts.parse(data, limits, marks)
     bodystructure, body = both(root)
     return Derived(root.body, envelope(root.fields), body, bodystructure)

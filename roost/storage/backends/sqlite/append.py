@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from roost import durable
 from roost.errors import LimitExceeded
-from roost.mime import parts
+from roost.mime import lines, parts
 from roost.mime.header import header_stop
 from roost.storage import flagbits
 from roost.storage.api import AppendResult, NewMessage
@@ -39,9 +39,9 @@ class _Prepared:
     cached: tuple[object, ...] | None  # a large message is parsed at once, while it is at hand
 
 
-def cache_row(body: int, data: bytes, limits: parts.Limits) -> tuple[object, ...]:
+def cache_row(body: int, data: bytes, limits: parts.Limits, marks: list[int] | None = None) -> tuple[object, ...]:
     """The row of ``cache`` for a body."""
-    derived = derive(data, limits)
+    derived = derive(data, limits, marks)
     fields = encode_fields(data, header_stop(data, 0, derived.header_octets))
     return (body, derived.envelope, derived.body, derived.bodystructure, derived.header_octets, fields)
 
@@ -97,13 +97,13 @@ class Append:
         """A large upload is in a file already: renamed when its line ends are right, else written again."""
         try:
             data = read_all(fd, size_octets)
-            clean = with_crlf(data)
-            if clean is not data:
+            marks = lines.marks(data)
+            if marks is None:
                 os.close(fd)
                 fd = -1
                 _unlink(path)
-                return self._prepare(clean)
-            cached = cache_row(0, data, self._mime_limits)
+                return self._prepare(with_crlf(data))
+            cached = cache_row(0, data, self._mime_limits, marks)
             handed, fd = fd, -1
             return _Prepared(size_octets, None, self.blobs.adopt(handed, path), cached)
         except BaseException:
