@@ -151,6 +151,9 @@ class Builder:
             return self._inner(frame, one, Role.IGNORED)
         if key in registry.CONNECTION_FILTERS:
             return self._connection(frame, one)
+        if key == "dict" and not name:  # Dovecot 2.3's own files bring one that holds nothing
+            missing = self.fatal(one, "dict { } is missing section name (write dict NAME {)", key)
+            return Frame(Role.IGNORED, file=one.file, line=one.line, error=missing)
         if key in LIST_FILTERS:
             return self._list_filter(frame, one)
         if key in NAMED_FILTERS:

@@ -63,7 +63,7 @@ DOVECOT_SERVICES = _words(
 
 DOVECOT_SECTIONS = _words(
     """
-    acl auth_policy dict dict_map dict_server doveadm_server event_exporter execute fs ldap lua mail_attribute
+    acl auth_policy dict_map dict_server doveadm_server event_exporter execute fs ldap lua mail_attribute
     metric metric_group_by mysql notify_status oauth2 oauth2_local_validation pgsql plugin push_notification quota
     quota_over_status quota_warning sieve_script ssl_client stats_server
     """
@@ -103,12 +103,12 @@ DOVECOT_KEYS = _words(
     """
     auth_cache_negative_ttl auth_cache_size auth_cache_ttl
     auth_cache_verify_password_with_worker auth_debug_passwords auth_gssapi_hostname auth_krb5_keytab
-    auth_master_socket_path auth_master_user_separator auth_policy_check_after_auth auth_policy_check_before_auth
+    auth_master_socket_path auth_policy_check_after_auth auth_policy_check_before_auth
     auth_policy_hash_mech auth_policy_hash_nonce auth_policy_hash_truncate auth_policy_log_only
     auth_policy_reject_on_fail auth_policy_report_after_auth auth_policy_request_attributes
-    auth_policy_server_api_header auth_policy_server_url auth_proxy_self auth_realms auth_ssl_require_client_cert
-    auth_ssl_username_from_cert auth_use_winbind auth_verbose_passwords auth_winbind_helper_path
-    auth_worker_max_count dict_file_path dict_proxy_idle_timeout dict_proxy_name dict_proxy_slow_warn
+    auth_policy_server_api_header auth_policy_server_url auth_proxy_self auth_realms
+    auth_use_winbind auth_verbose_passwords auth_winbind_helper_path
+    auth_worker_max_count dict_proxy_idle_timeout dict_proxy_name dict_proxy_slow_warn
     dict_proxy_socket_path dns_client_socket_path dns_client_timeout dotlock_use_excl doveadm_allowed_commands
     doveadm_api_key doveadm_password doveadm_port doveadm_socket_path doveadm_ssl doveadm_username
     doveadm_worker_count dsync_alt_char dsync_commit_msgs_interval dsync_features dsync_hashed_headers
@@ -140,14 +140,13 @@ DOVECOT_KEYS = _words(
     notify_status_dict notify_status_mailbox notify_status_value oauth2_client_id oauth2_client_secret
     oauth2_force_introspection oauth2_grant_url oauth2_introspection_mode oauth2_introspection_url
     oauth2_openid_configuration_url oauth2_scope oauth2_tokeninfo_url passdb_args passdb_auth_verbose
-    passdb_default_fields passdb_ldap_bind passdb_ldap_filter passdb_lua_file passdb_master passdb_override_fields
+    passdb_default_fields passdb_ldap_bind passdb_ldap_filter passdb_lua_file passdb_override_fields
     passdb_pass passdb_sql_query passdb_sql_update_query passdb_use_cache passdb_use_worker pgsql_connection_limit
     pgsql_host pgsql_parameters postmaster_address process_shutdown_filter push_notification_driver
     push_notification_ox_cache_ttl push_notification_ox_url push_notification_ox_user_from_metadata quota_driver
     quota_enforce quota_exceeded_message quota_hidden quota_ignore quota_mailbox_count quota_mailbox_message_count
     quota_message_count quota_storage_extra quota_storage_grace quota_storage_percentage quota_storage_size
-    quota_warning_resource quota_warning_threshold rawlog_dir redis_db_id redis_expire redis_host redis_key_prefix
-    redis_password redis_port redis_request_timeout redis_socket_path rejection_reason rejection_subject
+    quota_warning_resource quota_warning_threshold rawlog_dir rejection_reason rejection_subject
     sendmail_path service_privileged_group sql_driver sqlite_busy_timeout sqlite_journal_mode sqlite_path
     ssl_alt_cert ssl_alt_key ssl_cert_username_field ssl_client_ca_dir ssl_client_ca_file ssl_client_cert_file
     ssl_client_key_file ssl_client_key_password ssl_client_require_valid_cert ssl_crypto_device ssl_options

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from roost.settings.schema.anvil import AnvilSettings
 from roost.settings.schema.auth import AuthSettings, PassdbSettings, UserdbSettings
+from roost.settings.schema.dict import DictSettings
 from roost.settings.schema.doveadm import DoveadmSettings
 from roost.settings.schema.imap import ImapSettings
 from roost.settings.schema.lmtp import LmtpSettings
@@ -47,6 +48,7 @@ LIST_FILTERS: dict[str, type] = {
     "inet_listener": InetBlock,
     "passdb": PassdbSettings,
     "userdb": UserdbSettings,
+    "dict": DictSettings,
     "namespace": NamespaceSettings,
     "mailbox": MailboxSettings,
 }
@@ -70,6 +72,7 @@ __all__ = [
     "PARENTS",
     "AnvilSettings",
     "AuthSettings",
+    "DictSettings",
     "DoveadmSettings",
     "FifoListener",
     "ImapSettings",
