@@ -7,12 +7,12 @@ left behind by an abort, an exception or a cancelled task. Not synced: durabilit
 from __future__ import annotations
 
 import os
-import tempfile
 from types import TracebackType
 
 from roost.errors import TooBig, Unavailable
 
 MEMORY_OCTETS = 256 * 1024
+_FRESH = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class Upload:
@@ -117,11 +117,16 @@ class Upload:
 
     def _open_file(self) -> None:
         assert self.folder is not None
+        path = f"{self.folder}/{os.urandom(16).hex()}.tmp"
         try:
-            os.makedirs(self.folder, mode=0o700, exist_ok=True)
-            self._fd, self._path = tempfile.mkstemp(prefix="upload.", suffix=".tmp", dir=self.folder)
+            try:
+                self._fd = os.open(path, _FRESH, 0o600)
+            except FileNotFoundError:
+                os.makedirs(self.folder, mode=0o700, exist_ok=True)
+                self._fd = os.open(path, _FRESH, 0o600)
         except OSError as exc:
             raise Unavailable("Cannot store the message now", detail=f"{self.folder}: {exc}") from exc
+        self._path = path
 
     def _spill(self, chunk: bytes | bytearray | memoryview) -> None:
         view = memoryview(chunk)

@@ -17,24 +17,44 @@ from roost.storage.backends.sqlite.transaction import Transaction
 
 BLOB_NAME = re.compile(r"[0-9a-f]{2}/[0-9a-f]{32}")
 ORPHAN_SECS = 3600
+SHARD_FILES = 64
 COLLECT_ROWS = 200  # bodies looked at in one transaction of the collector
 
 READ_CHUNK_OCTETS = 1 << 20
 
 
 class BlobFolder:
-    """``blobs/`` beside the database."""
+    """``blobs/`` beside the database: folders named by two hexadecimal digits, files in them by 32."""
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._left = 0  # files that still go into the current folder
+        self._durable: set[str] = set()  # shards whose own name is known to be on the disk
+        self._turn()
+
+    def _turn(self) -> None:
+        """A random folder, kept for a while, as one that is new must be synced in its parent."""
+        self.shard, self._left = os.urandom(1).hex(), SHARD_FILES
+        self.upload_folder = os.path.join(self.path, self.shard)  # a large message arrives where it will stay
+
+    def _next(self, shard: str) -> str:
+        """A fresh name in ``shard``, whose folder is there and durable. Raises OSError."""
+        self._left -= 1
+        if self._left <= 0:
+            self._turn()
+        folder = os.path.join(self.path, shard)
+        if shard not in self._durable or not os.path.isdir(folder):
+            durable.make_folder(folder)
+            durable.sync_folder(self.path)  # another process may have made it just now
+            durable.sync_folder(os.path.dirname(self.path))
+            self._durable.add(shard)
+        return f"{shard}/{os.urandom(16).hex()}"
 
     def put(self, data: bytes) -> str:
         """Store octets durably under a fresh name; the name. Raises Unavailable, ReadOnly."""
-        random = os.urandom(16).hex()
-        name = f"{random[:2]}/{random}"
-        target = os.path.join(self.path, name)
         try:
-            durable.make_folder(os.path.dirname(target))
+            name = self._next(self.shard)
+            target = os.path.join(self.path, name)
             fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
                 durable.write_all(fd, data)
@@ -48,27 +68,33 @@ class BlobFolder:
             durable.crash_point("store-blob-synced")
             durable.sync_folder(os.path.dirname(target))
         except OSError as exc:
-            raise translate_os(exc, target) from exc
+            raise translate_os(exc, self.path) from exc
         durable.crash_point("store-blob-named")
         return name
 
     def adopt(self, fd: int, path: str) -> str:
-        """Like ``put`` for octets that are in a file of this file system already; takes the descriptor over."""
-        random = os.urandom(16).hex()
-        name = f"{random[:2]}/{random}"
-        target = os.path.join(self.path, name)
+        """Like ``put`` for octets that are in a file of this file system already; takes the descriptor over.
+
+        Renamed before the syncs: where names go to the disk with the file (ext4), one journal commit is enough.
+        """
+        folder, shard = os.path.split(os.path.dirname(path))
         try:
             try:
                 durable.crash_point("store-blob-written")
-                os.fsync(fd)
-                durable.crash_point("store-blob-synced")
-                durable.make_folder(os.path.dirname(target))
+                name = self._next(shard if folder == self.path else self.shard)
+                target = os.path.join(self.path, name)
                 os.rename(path, target)
+                try:
+                    os.fsync(fd)
+                    durable.crash_point("store-blob-synced")
+                    durable.sync_folder(os.path.dirname(target))
+                except BaseException:
+                    self.remove(name)
+                    raise
             finally:
                 os.close(fd)
-            durable.sync_folder(os.path.dirname(target))
         except OSError as exc:
-            raise translate_os(exc, target) from exc
+            raise translate_os(exc, self.path) from exc
         durable.crash_point("store-blob-named")
         return name
 

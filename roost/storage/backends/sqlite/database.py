@@ -46,7 +46,6 @@ class Database:
         self.path = path
         self.username = username
         self.blobs = BlobFolder(os.path.join(os.path.dirname(path), "blobs"))
-        self.upload_folder = os.path.join(self.blobs.path, "in")
         self.writer = Writer(backend.pool, path, username, backend.limits.mail_fsync, self._head, self._finished)
         self.connection: apsw.Connection | None = None
         self.ready = False  # open, and INBOX exists

@@ -97,10 +97,11 @@ class SqliteUser:
         await store.submit(lambda tx: mailboxes.subscribe(tx, name, subscribed, limits))
 
     def new_upload(self, size_octets: int) -> Upload:
+        store = self.store
         return Upload(
             size_octets,
-            memory_octets=self.store.backend.limits.store_body_inline_max,
-            folder=self.store.upload_folder,
+            memory_octets=store.backend.limits.store_body_inline_max,
+            folder=store.blobs.upload_folder,
             limit_octets=self.append_limit,
         )
 
