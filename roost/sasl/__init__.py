@@ -2,7 +2,7 @@
 
 ``MECHANISMS`` is the table of those that exist; ``base`` says what a mechanism may ask of its caller. A mechanism never
 looks anything up and never waits: it turns what the client sends into a request the authentication room can answer.
-``LEFT_OUT`` names the mechanisms other servers have and Roost does not, with the reason.
+The setting ``auth_mechanisms`` knows which mechanisms of other servers are left out, and why.
 """
 
 from __future__ import annotations
@@ -35,13 +35,4 @@ MECHANISMS: Mapping[str, Mechanism] = {
         DIGEST_MD5,
         ANONYMOUS,
     )
-}
-LEFT_OUT: Mapping[str, str] = {
-    "GSSAPI": "Kerberos is left out",
-    "GSS-SPNEGO": "Kerberos and Windows logins are left out",
-    "NTLM": "Windows logins are left out: the mechanism is broken beyond repair",
-    "OTP": "one-time passwords by RFC 2444 are left out",
-    "SKEY": "one-time passwords by RFC 2222 are left out",
-    "RPA": "CompuServe's mechanism is left out",
-    "APOP": "it belongs to POP3, which is left out",
 }

@@ -10,7 +10,6 @@ reaches an URL or a header.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 
@@ -66,6 +65,8 @@ class Bearer:
         return self._rejected(why, f"token refused ({why.value})")
 
     def _rejected(self, why: TokenFailure, what: str) -> Rejected:
+        import json  # only failures need it
+
         return Rejected(json.dumps(self._payload(why)).encode(), f"{self._name} {what}")
 
 

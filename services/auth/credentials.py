@@ -13,7 +13,7 @@ import hmac
 
 from roost.sasl import scram_keys
 from services.auth.hashing import Hasher
-from services.auth.schemes import SCHEMES, BadHash, Scheme, Stored, cram_md5, scram
+from services.auth.schemes import SCHEMES, BadHash, Scheme, Stored, cram_md5, digest_md5, scram
 
 PLAINTEXT = frozenset({"PLAIN", "CLEAR", "CLEARTEXT"})
 
@@ -32,8 +32,9 @@ class Fakes:
 class Wanted:
     """One question to the databases. ``data`` is there in any case, after any of them was asked or none."""
 
-    def __init__(self, scheme: str, user: str, fakes: Fakes, hasher: Hasher) -> None:
-        self._scheme: Scheme = SCHEMES[scheme]
+    def __init__(self, scheme: str, user: str, fakes: Fakes, hasher: Hasher, hashed_as: bytes = b"") -> None:
+        """``hashed_as``: what the client hashes before a password in plain (``roost.sasl.base.Lookup``)."""
+        self._scheme: Scheme = digest_md5.for_hashed(hashed_as) if scheme == digest_md5.NAME else SCHEMES[scheme]
         self._user = user
         self._fakes = fakes
         self._hasher = hasher
@@ -86,7 +87,7 @@ class Wanted:
     def _make_up(self, typical: Stored | None) -> bytes:
         name = self._scheme.name
         if name not in scram.ALGORITHMS:
-            return self._draw("states", cram_md5.OCTETS)
+            return self._draw("states", self._scheme.raw_octets)
         iterations, salt_octets = scram.DEFAULT_ITERATIONS, scram.SALT_OCTETS
         if typical is not None and typical.scheme.name == name:
             try:
@@ -109,5 +110,7 @@ def _check(name: str, data: bytes) -> None:
     """Raises BadHash for stored data that the mechanism could not use."""
     if name in scram.ALGORITHMS:
         scram.keys_of(name, data)
+    elif name == digest_md5.NAME:
+        digest_md5.check(data)
     else:
         cram_md5.check(data)

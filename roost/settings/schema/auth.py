@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from roost.sasl import LEFT_OUT
 from roost.settings.fields import BOOL, BOOLLIST, ENUM, MSECS, SECRET, SECS, SIZE, STR, STRLIST, TEMPLATE, UINT, setting
 
 MECHANISMS = (
@@ -14,9 +13,16 @@ MECHANISMS = (
     *("scram-sha-256-plus", "scram-sha-256", "scram-sha-1-plus", "scram-sha-1"),
     *("oauthbearer", "xoauth2", "external", "cram-md5", "digest-md5", "anonymous"),
 )
+LEFT_OUT = {
+    "gssapi": "Kerberos is left out",
+    "gss-spnego": "Kerberos and Windows logins are left out",
+    "ntlm": "Windows logins are left out: the mechanism is broken beyond repair",
+    "otp": "one-time passwords by RFC 2444 are left out",
+    "skey": "one-time passwords by RFC 2222 are left out",
+    "rpa": "this mechanism is left out",
+    "apop": "POP3 is left out, and this mechanism with it",
+}
 RESULTS = ("return-ok", "return", "return-fail", "continue", "continue-ok", "continue-fail")
-PASSDB_DRIVERS = ("passwd-file", "static")
-USERDB_DRIVERS = ("passwd-file", "static")
 SCHEMES_TEXT = "Scheme of stored passwords that name none."
 
 
@@ -54,6 +60,11 @@ class AuthSettings:
     )
     auth_login_socket_path: str = setting(
         "auth-login", type=STR, text="Socket at which login rooms authenticate; relative to base_dir."
+    )
+    auth_master_user_separator: str = setting(
+        "",
+        type=STR,
+        text='Character between the wanted user and the master user who logs in ("user*master"); "" = none.',
     )
     auth_max_line_octets: int = setting(
         16384, type=UINT, low=1024, unit="octets", text="Longest line on the sockets of the auth service."
@@ -123,17 +134,24 @@ class PassdbSettings:
     PREFIX: ClassVar[str] = "passdb_"
 
     name: str = setting("", type=STR, text="Name of the section.")
-    driver: str = setting("", type=STR, text='passwd-file or static; "" = the section\'s name.')
+    driver: str = setting("", type=STR, text='Name of the driver (docs/auth.md); "" = the section\'s name.')
     default_password_scheme: str = setting("CRYPT", type=STR, text=SCHEMES_TEXT + " static: PLAIN.")
     deny: bool = setting(False, type=BOOL, text="A user found here is refused.")
     fields: Mapping[str, str] = setting({}, type=STRLIST, text="Extra fields, expanded after the lookup.")
     fields_import_all: bool = setting(True, type=BOOL, text="no = only the fields named in fields are kept.")
+    master: bool = setting(False, type=BOOL, text="Holds master users, who may log in as somebody else.")
     mechanisms_filter: tuple[str, ...] = setting((), type=BOOLLIST, text="Used for these mechanisms only.")
     passwd_file_max_size_octets: int = setting(
         64 << 20, type=SIZE, low=1024, key="passwd_file_max_size", text="A bigger passwd-file is refused."
     )
     passwd_file_path: str = setting(
         "", type=TEMPLATE, key="passwd_file_path", text="File of the passwd-file driver; may hold variables."
+    )
+    python_settings: Mapping[str, str] = setting(
+        {}, type=STRLIST, key="python_settings", text="Settings of a driver that is an installed Python package."
+    )
+    rehash_scheme: str = setting(
+        "", type=STR, text='A password stored by another scheme is stored by this one at the next login; "" = never.'
     )
     result_failure: str = setting("continue", type=ENUM, choices=RESULTS, text="What a wrong password means.")
     result_internalfail: str = setting("continue", type=ENUM, choices=RESULTS, text="What an internal failure means.")
@@ -155,7 +173,7 @@ class UserdbSettings:
     PREFIX: ClassVar[str] = "userdb_"
 
     name: str = setting("", type=STR, text="Name of the section.")
-    driver: str = setting("", type=STR, text='passwd-file or static; "" = the section\'s name.')
+    driver: str = setting("", type=STR, text='Name of the driver (docs/auth.md); "" = the section\'s name.')
     fields: Mapping[str, str] = setting({}, type=STRLIST, text="Fields (home, uid, gid …), expanded after the lookup.")
     fields_import_all: bool = setting(True, type=BOOL, text="no = only the fields named in fields are kept.")
     passwd_file_max_size_octets: int = setting(
@@ -163,6 +181,9 @@ class UserdbSettings:
     )
     passwd_file_path: str = setting(
         "", type=TEMPLATE, key="passwd_file_path", text="File of the passwd-file driver; may hold variables."
+    )
+    python_settings: Mapping[str, str] = setting(
+        {}, type=STRLIST, key="python_settings", text="Settings of a driver that is an installed Python package."
     )
     result_failure: str = setting("continue", type=ENUM, choices=RESULTS, text="What a missing user means.")
     result_internalfail: str = setting("continue", type=ENUM, choices=RESULTS, text="What an internal failure means.")

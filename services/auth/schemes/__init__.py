@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from services.auth.schemes import argon2, cram_md5, crypt, digests, pbkdf2, plain, scram
+from services.auth.schemes import argon2, cram_md5, crypt, digest_md5, digests, pbkdf2, plain, scram
 from services.auth.schemes.base import BadHash, Scheme, SchemeUnavailable, Stored, parse, write
 
 SCHEMES: Mapping[str, Scheme] = {
@@ -28,6 +28,7 @@ SCHEMES: Mapping[str, Scheme] = {
         scram.SCRAM_SHA_256,
         scram.SCRAM_SHA_1,
         cram_md5.CRAM_MD5,
+        digest_md5.DIGEST_MD5,
         digests.SSHA512,
         digests.SSHA256,
         digests.SSHA,

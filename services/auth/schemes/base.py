@@ -45,6 +45,7 @@ class Scheme:
     encoding: Encoding = Encoding.NONE
     raw_octets: int = 0  # fixed length of raw data: hexadecimal is then recognised by its length
     weak: bool = False
+    for_user: Callable[[str], Scheme] | None = None  # of a scheme tied to the user's name: the one that verifies
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,11 @@ class Stored:
     def verify(self, password: bytes) -> bool:
         """Raises BadHash, SchemeUnavailable."""
         return self.scheme.verify(password, self.data)
+
+    def of_user(self, user: str) -> Stored:
+        """Itself, able to verify when its scheme is tied to the user's name."""
+        scheme = self.scheme
+        return self if scheme.for_user is None else Stored(scheme.for_user(user), self.data)
 
 
 _prefix = re.compile(r"\{([A-Za-z0-9_-]+)(?:\.([A-Za-z0-9]+))?\}")

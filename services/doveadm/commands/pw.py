@@ -27,11 +27,15 @@ def run(context: Context, arguments: Arguments) -> int:
         raise Unavailable(f"Unknown scheme: {arguments.text('scheme')} (doveadm pw -l lists them)")
     if name not in known.strong:
         context.error(f"{name} is a weak scheme: it is accepted at login only with auth_allow_weak_schemes = yes")
+    if scheme.for_user is not None:
+        if not arguments.given("user"):
+            raise Usage(f"{name} is tied to the user's name: give it with -u")
+        scheme = scheme.for_user(arguments.text("user"))
     password = _password(context, arguments, again="Retype new password: ", prompt="Enter new password: ")
     encoding = known.encoding[SUFFIXES[suffix]] if dot else None
     text = known.write(scheme, scheme.generate(password, arguments.number("rounds"), os.urandom), encoding)
     if arguments.flag("reverse-verify"):
-        if not known.parse(text, known.all, name).verify(password):
+        if not known.parse(text, known.all, name).of_user(arguments.text("user")).verify(password):
             raise Unavailable("reverse password verification check failed: Password mismatch")
         text += " (verified)"
     context.line(text)
@@ -43,6 +47,9 @@ def _test(context: Context, arguments: Arguments, known: schemes.Schemes) -> int
     if not text.startswith("{"):
         raise Usage("-t needs a hash with its {SCHEME} prefix")
     stored = known.parse(text, known.all, DEFAULT_SCHEME)
+    if stored.scheme.for_user is not None and not arguments.given("user"):
+        raise Usage(f"{stored.scheme.name} is tied to the user's name: give it with -u")
+    stored = stored.of_user(arguments.text("user"))
     password = _password(context, arguments, again="", prompt="Enter password to verify: ")
     if not stored.verify(password):
         raise Unavailable("reverse password verification check failed: Password mismatch")

@@ -44,7 +44,7 @@ FOREIGN = [
     "{DES-CRYPT}erz50QD3gv4Dw",
 ]
 CHEAPEST = {"SHA512-CRYPT": 1000, "SHA256-CRYPT": 1000, "BLF-CRYPT": 4, "CRYPT": 4, "PBKDF2": 1, "ARGON2I": 1}
-UNSALTED = {"PLAIN", "CLEAR", "CLEARTEXT", "SHA", "SHA1", "SHA256", "SHA512", "CRAM-MD5"}
+UNSALTED = {"PLAIN", "CLEAR", "CLEARTEXT", "SHA", "SHA1", "SHA256", "SHA512", "CRAM-MD5", "DIGEST-MD5"}
 CHEAPEST |= {"ARGON2ID": 1, "ARGON2": 1}
 
 
@@ -59,9 +59,11 @@ def test_hashes_made_elsewhere(stored: str) -> None:
 @pytest.mark.parametrize("name", sorted(ALL_SCHEMES))
 def test_what_a_scheme_makes_it_verifies_and_no_two_salts_are_equal(name: str) -> None:
     scheme = ALL_SCHEMES[name]
-    made = [write(scheme, scheme.generate(b"p\xc3\xa4ss", CHEAPEST.get(name, 0), os.urandom)) for _ in range(2)]
+    maker = scheme.for_user("u@r") if scheme.for_user is not None else scheme
+    made = [write(scheme, maker.generate(b"p\xc3\xa4ss", CHEAPEST.get(name, 0), os.urandom)) for _ in range(2)]
     stored = parse(made[0], ALL_SCHEMES, "CRYPT")
     assert stored.scheme is scheme
+    stored = stored.of_user("u@r")
     assert stored.verify(b"p\xc3\xa4ss")
     assert not stored.verify(b"pass")
     assert (made[0] != made[1]) == (name not in UNSALTED)
@@ -211,3 +213,17 @@ def test_dovecot_reads_what_we_write(name: str) -> None:
         ["doveadm", "-O", "pw", "-t", text, "-p", "secret"], capture_output=True, text=True, timeout=30, check=False
     )
     assert "(verified)" in done.stdout, done.stderr
+
+
+def test_digest_md5_is_tied_to_the_name() -> None:
+    """Both lines are Dovecot's: ``doveadm pw -s DIGEST-MD5 -u u1[@example.org] -p secret``."""
+    lines = {
+        "u1": "{DIGEST-MD5}22841f0b958014edb19498293d1f2c1b",
+        "u1@example.org": "{DIGEST-MD5}7ccffa0d549fb163606678a2fdc94ce8",
+    }
+    for user, line in lines.items():
+        stored = parse(line, SCHEMES, "PLAIN")
+        assert [stored.of_user(name).verify(b"secret") for name in lines] == [name == user for name in lines]
+        assert not stored.of_user(user).verify(b"secreT")
+        with pytest.raises(SchemeUnavailable, match="name"):
+            stored.verify(b"secret")

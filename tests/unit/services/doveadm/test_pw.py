@@ -35,14 +35,21 @@ def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
 
 @pytest.mark.parametrize("name", sorted(ALL_SCHEMES))
 def test_every_scheme_is_made_and_verified(capsys: pytest.CaptureFixture[str], name: str) -> None:
-    status, out, err = run(capsys, "-s", name.lower(), "-p", "secret", "-V", "-r", CHEAPEST.get(name, "1"))
+    user = ("-u", "u@r") if ALL_SCHEMES[name].for_user is not None else ()
+    status, out, err = run(capsys, "-s", name.lower(), "-p", "secret", "-V", "-r", CHEAPEST.get(name, "1"), *user)
     assert status == 0 and out.endswith(" (verified)\n")
     text = out.removesuffix(" (verified)\n")
     assert parse(text, ALL_SCHEMES, "PLAIN").scheme.name == name
     assert ("weak" in err) == (name not in SCHEMES)
-    assert run(capsys, "-t", text, "-p", "secret")[:2] == (0, f"{text} (verified)\n")
-    status, out, err = run(capsys, "-t", text, "-p", "wrong")
+    assert run(capsys, "-t", text, "-p", "secret", *user)[:2] == (0, f"{text} (verified)\n")
+    status, out, err = run(capsys, "-t", text, "-p", "wrong", *user)
     assert (status, out) == (75, "") and err.endswith("Password mismatch\n")
+
+
+def test_a_scheme_tied_to_the_name_needs_it(capsys: pytest.CaptureFixture[str]) -> None:
+    for argv in (("-s", "DIGEST-MD5", "-p", "x"), ("-t", "{DIGEST-MD5}" + "0" * 32, "-p", "x")):
+        status, out, err = run(capsys, *argv)
+        assert (status, out) == (64, "") and "-u" in err
 
 
 def test_the_default_scheme_and_suffixes(capsys: pytest.CaptureFixture[str]) -> None:
