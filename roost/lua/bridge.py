@@ -26,6 +26,7 @@ _HERE = Path(__file__)
 _SOURCES = {name: _HERE.with_name(name + ".lua").read_text() for name in ("core", "sandbox", "tools")}
 _OWN_FRAME = re.compile(r"\n\t(?:\[roost[^\n]*|\[C\]: in function 'xpcall')(?=\n|\Z)")
 
+Waiter = asyncio.Future[None]
 OnTrouble = Callable[[str, BaseException], None]
 
 
@@ -40,8 +41,8 @@ class LuaFailure(Exception):
 class Bridge:
     """One Lua runtime with one script's environment in it.
 
-    ``config``: trust, compat, lua_path, instruction_limit, memory_limit_octets. ``on_trouble(what, exception)`` hears of
-    exceptions in Python functions that are no ScriptError: our bugs. The script sees ``internal error`` then.
+    ``config``: trust, compat, lua_path, instruction_limit, memory_limit_octets. ``on_trouble(what, exception)`` hears
+    of exceptions in Python functions that are no ScriptError: our bugs. The script sees ``internal error`` then.
     """
 
     def __init__(self, config: Mapping[str, Any], on_trouble: OnTrouble, on_deprecated: Callable[[str], None]) -> None:
@@ -156,6 +157,7 @@ class Bridge:
                 place[key] = to_lua(self._runtime, value)
 
     def to_lua(self, value: Any) -> Any:
+        """A plain Python value as Lua's (``values.to_lua``)."""
         return to_lua(self._runtime, value)
 
     @property
@@ -190,7 +192,10 @@ class Bridge:
         try:
             out = next(coroutine)
             while coroutine:
-                out = coroutine.send(await self._perform(out))
+                reply = await self._perform(out)
+                if self._runtime is None:
+                    raise LuaFailure("script was closed while it waited")
+                out = coroutine.send(reply)
         except LuaError as error:  # not by the script: core.lua reports its failures by value
             raise LuaFailure(text_from_lua(str(error))) from None
         finally:
@@ -207,6 +212,8 @@ class Bridge:
         name = out[1]
         try:
             value = await self._hosts[name](*[from_lua(arg) for arg in out[2:]])
+            if self._runtime is None:
+                return (False, "script is closed")
             if type(value) is tuple:
                 return (True, *[to_lua(self._runtime, item) for item in value])
             return (True, to_lua(self._runtime, value))
@@ -237,6 +244,11 @@ class Bridge:
         self._hosts.clear()
         self._blocking.clear()
         self._kept.clear()
+
+
+def new_waiter() -> Waiter:
+    """A future of the running loop (``pool.py`` queues with them)."""
+    return asyncio.get_running_loop().create_future()
 
 
 def _in_thread(function: Function, values: tuple[Any, ...]) -> Any:

@@ -2,14 +2,15 @@
 
 ``script = Script.from_file(path, …)`` compiles; ``await script.start(args)`` runs the top-level chunk and
 ``script_init``; ``await script.call("name", …)`` calls a global function; ``await script.close()`` runs
-``script_deinit`` and frees the runtime. Every step may suspend on host operations. A Script serves one event loop; calls
-that overlap share its globals (``pool.py`` keeps them apart).
+``script_deinit`` and frees the runtime. Every step may suspend on host operations. A Script serves one event loop;
+calls that overlap share its globals (``pool.py`` keeps them apart). One that is never closed is never freed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,15 @@ from roost.lua.modules import BUILT_IN
 from roost.lua.runtime import LuaError
 from roost.lua.values import from_lua
 from roost.settings.schema.lua import LuaSettings
+
+
+class Pushed(ABC):
+    """A Python object that knows what it is in Lua."""
+
+    @abstractmethod
+    def push(self, script: Script) -> Any:
+        """The Lua value, made for this script (with ``script.tool``)."""
+
 
 ApiSource = Api | Callable[["Script"], Api]
 """A family, or what makes it for one script (when its functions need the script)."""
@@ -43,9 +53,13 @@ class Script:
         self._started = False
         self._closed = False
         self._bridge = Bridge(_config(settings), self._trouble, self._deprecated)
-        for family in (*BASE, *api):
-            self.add(family if isinstance(family, Api) else family(self))
-        self._top = self._bridge.load(text, chunk_name)
+        try:
+            for family in (*BASE, *api):
+                self.add(family if isinstance(family, Api) else family(self))
+            self._top = self._bridge.load(text, chunk_name)
+        except BaseException:
+            self._bridge.close()
+            raise
 
     # Making
 
@@ -119,7 +133,13 @@ class Script:
         return self._bridge.kept(number)
 
     def push(self, value: Any) -> Any:
-        """A Python value as a Lua one, for ``call``. Events become event objects, mappings tables."""
+        """A Python value as a Lua one, for ``call``. Events become event objects, mappings tables, ``Pushed`` what
+        they make of themselves."""
+        kind = type(value)
+        if kind is str or kind is int or value is None:
+            return self._bridge.to_lua(value)
+        if isinstance(value, Pushed):
+            return value.push(self)
         if isinstance(value, Event):
             return self._bridge.tools.push_event(self.keep(value))
         return self._bridge.to_lua(value)
@@ -180,6 +200,10 @@ class Script:
         return found[:results] if len(found) > results else found + (None,) * (results - len(found))
 
     @property
+    def closed(self) -> bool:
+        return self._closed
+
+    @property
     def running(self) -> int:
         """Unfinished calls."""
         return self._bridge.running
@@ -229,7 +253,7 @@ def _config(settings: LuaSettings) -> dict[str, Any]:
 
 
 def search_path(setting: str, *, system: bool) -> str:
-    """``lua_path`` as ``package.path``: directories become templates; ``system`` adds the places of installed modules."""
+    """``lua_path`` as ``package.path``: directories become templates; ``system`` adds where modules get installed."""
     templates = []
     for item in filter(None, setting.replace(";", ":").split(":")):
         templates += [item] if "?" in item else [f"{item}/?.lua", f"{item}/?/init.lua"]
@@ -252,4 +276,4 @@ def _without_first_line(text: bytes) -> bytes:
     return text
 
 
-__all__ = ["ApiSource", "LuaError", "LuaFailure", "Script", "check_file", "search_path"]
+__all__ = ["ApiSource", "LuaError", "LuaFailure", "Pushed", "Script", "check_file", "search_path"]

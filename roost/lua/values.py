@@ -7,6 +7,7 @@ Lua strings are octets. In Python they are ``str``, decoded as UTF-8 with ``surr
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from roost.lua.runtime import lua_type
@@ -18,6 +19,21 @@ _INT_LIMIT = 1 << 63
 
 class ScriptError(Exception):
     """Raised by a Python function or host operation: becomes ``error(text, 0)`` in the script."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """A Lua value that cannot cross: only its type is known."""
+
+    kind: str
+
+
+LUA_TYPES = {type(None): "nil", bool: "boolean", int: "number", float: "number", str: "string", dict: "table"}
+
+
+def type_name(value: Any) -> str:
+    """What Lua's ``type`` says of a value that ``from_lua`` made."""
+    return value.kind if isinstance(value, Opaque) else LUA_TYPES[type(value)]
 
 
 def octets(text: str) -> bytes:
@@ -33,7 +49,7 @@ def text_from_lua(value: str) -> str:
 
 
 def from_lua(value: Any, depth: int = 0) -> Any:
-    """A Lua value as Python's: a table is a dict (keys text, int, float or bool); functions and threads become None.
+    """A Lua value as Python's: a table is a dict (keys text, int, float or bool); functions and threads become Opaque.
 
     Raises ScriptError for a table that is too deep (or contains itself) or too large.
     """
@@ -42,8 +58,8 @@ def from_lua(value: Any, depth: int = 0) -> Any:
         return text_from_lua(value)
     if value is None or kind is int or kind is bool or kind is float:
         return value
-    if lua_type(value) != "table":
-        return None
+    if (other := lua_type(value)) != "table":
+        return Opaque(str(other))
     if depth >= MAX_DEPTH:
         raise ScriptError("table is nested too deeply")
     made: dict[Any, Any] = {}
@@ -56,7 +72,7 @@ def from_lua(value: Any, depth: int = 0) -> Any:
 
 def array_of(table: Mapping[Any, Any]) -> list[Any]:
     """The items 1, 2, … of a table that came from Lua, up to the first gap."""
-    items = []
+    items: list[Any] = []
     while (item := table.get(len(items) + 1)) is not None:
         items.append(item)
     return items
