@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 from roost.errors import Malformed
 from roost.events.log import sanitize
 from roost.ipc import auth as wire
+from roost.ipc import auth_binding
 from roost.ipc.lines import LineSplitter
 from roost.net.connection import Connection
 from roost.net.inline import run_inline
 from roost.sasl import MECHANISMS
-from roost.sasl.base import Broken, Challenge, Turn
+from roost.sasl.base import Bind, Broken, Challenge, Rejected, Turn
+from services.auth import tls
 from services.auth.core import Verdict
 from services.auth.request import Request, State, Success
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 TIMED_OUT = "Authentication request timed out"
 UNEXPECTED = "Unexpected continuation"
+TOO_LONG = "The client's message is longer than auth_max_response_octets"
 TOO_MANY = "Too many authentication requests"
 
 
@@ -105,7 +108,9 @@ class ClientConnection(Connection):
             raise Malformed("Unknown command.", detail=f"unknown handshake command: {wire.shown_command(command)}")
 
     def _hello(self) -> bytes:
-        return wire.server_hello(self.room.mechanism_flags, self.room.pid, self.cuid, self.cookie)
+        return wire.server_hello(
+            tls.shown_to(self.room.mechanism_flags, self._minor), self.room.pid, self.cuid, self.cookie
+        )
 
     def _take_cpid(self, arguments: list[bytes]) -> None:
         """On a login socket the number names the client for REQUEST, so it must be its own."""
@@ -130,10 +135,19 @@ class ClientConnection(Connection):
             self.write(wire.fail_line(command.id, code=wire.TEMP_FAIL, reason=TOO_MANY))
             return
         mechanism = MECHANISMS[command.mechanism]
-        request = Request(self, command.id, mechanism, command.parameters, self.loop.time())
+        room = self.room
+        surroundings = room.surroundings
+        if mechanism.of_connection:
+            surroundings = tls.surroundings_of(surroundings, room.mechanism_flags, command.parameters, self._minor)
+        request = Request(self, command.id, mechanism, command.parameters, surroundings, self.loop.time())
         self.requests[command.id] = request
-        if command.bad_base64:
+        why = tls.refusal(room.settings, command.parameters) if room.checks_certificates else ""
+        if why:
+            self._failed(request, why, reason=why)
+        elif command.bad_base64:
             self._failed(request, "Invalid base64 data in initial response", code=wire.INVALID_BASE64)
+        elif command.initial is not None and len(command.initial) > room.settings.auth_max_response_octets:
+            self._failed(request, TOO_LONG)
         else:
             self._turn(request, request.conversation.start(command.initial))
 
@@ -151,9 +165,18 @@ class ClientConnection(Connection):
             return
         request.since = self.loop.time()
         self.requests[request_id] = self.requests.pop(request_id)  # keeps the oldest first
+        bind, request.bind = request.bind, None
+        if bind is not None:
+            found = wire.decode_base64(auth_binding.binding_field(arguments[2:]) or b"")
+            self._turn(request, bind.then(found))
+            return
         data = wire.decode_base64(arguments[1])
         if data is None:
             self._failed(request, "Invalid base64 data in continued response", code=wire.INVALID_BASE64)
+        elif len(data) > self.room.settings.auth_max_response_octets:
+            self._failed(request, TOO_LONG)
+        elif request.rejected is not None:
+            self.conclude(request, request.rejected)
         elif request.proved is not None:
             if data:
                 self._failed(request, "The answer to the server's last words is not empty")
@@ -178,6 +201,12 @@ class ClientConnection(Connection):
             self.challenge(request, turn.data)
         elif isinstance(turn, Broken):
             self._failed(request, turn.detail)
+        elif isinstance(turn, Rejected):
+            self.reject(request, turn, Verdict(False))
+        elif isinstance(turn, Bind):
+            request.bind = turn
+            request.state = State.CLIENTS_TURN
+            self.write(auth_binding.ask_binding_line(request.id, turn.kind))
         else:
             request.state = State.WORKING
             task = run_inline(self.loop, request.decide(turn))
@@ -192,10 +221,19 @@ class ClientConnection(Connection):
             request.state = State.CLIENTS_TURN
             self.write(wire.continue_line(request.id, data))
 
-    def _failed(self, request: Request, text: str, *, code: str = "") -> None:
+    def reject(self, request: Request, rejected: Rejected, verdict: Verdict) -> None:
+        """A failure whose reason the client must be told first: after whatever it answers, ``verdict``."""
+        self._log_failure(request, rejected.detail)
+        request.rejected = verdict
+        self.challenge(request, rejected.data)
+
+    def _failed(self, request: Request, text: str, *, code: str = "", reason: str = "") -> None:
         """The client's message was broken: a failure like any other, later."""
+        self._log_failure(request, text)
+        self.conclude(request, Verdict(False, code=code, reason=reason))
+
+    def _log_failure(self, request: Request, text: str) -> None:
         self.room.core.journal("", request.mechanism.name.lower(), request.parameters).failed("", text)
-        self.conclude(request, Verdict(False, code=code))
 
     def conclude(self, request: Request, verdict: Verdict) -> None:
         """Answer now, or hold the answer back. Nothing happens for a request that has ended."""

@@ -40,7 +40,8 @@ class AuthRoom:
         self.settings = settings
         self.adopt = worker.adopt
         self.entropy = os.urandom
-        self.surroundings = Surroundings(os.urandom, time.time, os.uname().nodename)
+        self.surroundings = Surroundings(os.urandom, time.time, os.uname().nodename, realms=settings.auth_realms)
+        self.checks_certificates = settings.auth_ssl_require_client_cert or settings.auth_ssl_username_from_cert
         self.clients: set[ClientConnection] = set()
         self.lookups: set[LookupConnection] = set()
         self.by_cpid: dict[int, ClientConnection] = {}
@@ -131,6 +132,8 @@ async def start(worker: Worker) -> AuthRoom:
     hasher = Hasher(worker.loop, threads=settings.auth_worker_threads, limit=settings.auth_worker_queue_limit)
     builder = Builder(config, settings, logging, hasher, worker.offload, worker.log)
     await builder.check()
+    if "external" in settings.auth_mechanisms and not settings.auth_ssl_username_from_cert:
+        worker.log.warning("EXTERNAL lets nobody in: auth_ssl_username_from_cert = no, so certificates name nobody")
     return AuthRoom(worker, settings, builder.core, hasher)
 
 

@@ -4,15 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from roost.ipc import auth as wire
-from roost.sasl.base import Anonymous, Broken, Challenge, Conversation, Lookup, Mechanism, Proved, Turn, Verify
+from roost.sasl.base import (
+    Anonymous,
+    Bind,
+    Broken,
+    Challenge,
+    Conversation,
+    External,
+    Lookup,
+    Mechanism,
+    Proved,
+    Surroundings,
+    Token,
+    TokenFailure,
+    Turn,
+    Verify,
+)
+from roost.util.secret import Secret
+from services.auth import tls
 from services.auth.core import Candidate, Verdict
 
 if TYPE_CHECKING:
     from services.auth.client import ClientConnection
+
+
+NO_NAME = "EXTERNAL needs a certificate that names the user, and auth_ssl_username_from_cert"
 
 
 class State(enum.Enum):
@@ -39,6 +59,7 @@ class Request:
 
     __slots__ = (
         "answer",
+        "bind",
         "candidate",
         "connection",
         "conversation",
@@ -46,6 +67,7 @@ class Request:
         "mechanism",
         "parameters",
         "proved",
+        "rejected",
         "since",
         "state",
         "task",
@@ -58,18 +80,21 @@ class Request:
         request_id: int,
         mechanism: Mechanism,
         parameters: wire.Parameters,
+        surroundings: Surroundings,
         now: float,
     ) -> None:
         self.connection = connection
         self.id = request_id
         self.mechanism = mechanism
         self.parameters = parameters
-        self.conversation: Conversation = mechanism.begin(connection.room.surroundings)
+        self.conversation: Conversation = mechanism.begin(surroundings)
         self.state = State.WORKING
         self.since = now
         self.answer = b""
         self.candidate: Candidate | None = None  # whom the proof to come is about
         self.proved: Verdict | None = None  # a success whose last words the client has yet to take
+        self.rejected: Verdict | None = None  # a failure whose reason the client has yet to take
+        self.bind: Bind | None = None  # the client itself is asked for channel binding data
         self.task: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
 
@@ -80,7 +105,19 @@ class Request:
         mechanism = self.mechanism.name.lower()
         try:
             with_userdb = connection.login and self.parameters.bare(wire.USERDB_PARAMETER)
-            if isinstance(turn, Verify):
+            if core.settings.auth_ssl_username_from_cert:
+                turn = _as_certified(turn, tls.certified_name(self.parameters))
+            if isinstance(turn, External):
+                turn = Broken(NO_NAME)
+            if isinstance(turn, Token):
+                given = Verify(turn.authcid, turn.token)
+                verdict = await core.authenticate(
+                    given, mechanism, self.parameters, key=connection.key, with_userdb=with_userdb
+                )
+                if not verdict.ok and not verdict.internal:
+                    connection.reject(self, turn.failed(TokenFailure.INVALID_TOKEN), verdict)
+                    return
+            elif isinstance(turn, Verify):
                 verdict = await core.authenticate(
                     turn, mechanism, self.parameters, key=connection.key, with_userdb=with_userdb
                 )
@@ -105,6 +142,9 @@ class Request:
             turn = turn.then(candidate.credentials)
         if isinstance(turn, Challenge):
             return turn
+        if isinstance(turn, Broken) and self.candidate is None:
+            core.journal("", mechanism, self.parameters).failed("", turn.detail)
+            return Verdict(False)
         if isinstance(turn, Anonymous):
             return await core.anonymous(turn, mechanism, self.parameters, with_userdb=with_userdb)
         if self.candidate is None:
@@ -133,3 +173,18 @@ class Request:
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
+
+
+def _as_certified(turn: Turn, name: str) -> Turn:
+    """With ``auth_ssl_username_from_cert`` the certificate says who the client is, whatever else the client says.
+
+    EXTERNAL asks the passdbs with an empty password, which only the field ``nopassword`` makes good.
+    """
+    authcid = name.encode("utf-8", "surrogateescape")
+    if isinstance(turn, External) and authcid:
+        turn = Verify(authcid, Secret(b""), turn.authzid)
+    if isinstance(turn, Token):
+        return replace(turn, authcid=authcid)
+    if isinstance(turn, Verify | Lookup):
+        return replace(turn, authcid=authcid, authzid=b"" if turn.authzid == authcid else turn.authzid)
+    return turn
