@@ -102,7 +102,9 @@ class FileDriver:
     def _replaced(self, fd: int, path: str, data: bytes) -> CommitResult:
         before = os.fstat(fd)
         try:
-            durable.replace(path, data, mode=stat.S_IMODE(before.st_mode) & 0o666)
+            durable.replace(path, data)
+            if before.st_gid != os.getegid() or stat.S_IMODE(before.st_mode) != 0o600:
+                self._as_before(path, before)
         except OSError as error:
             try:
                 same = os.stat(path, follow_symlinks=False).st_ino == before.st_ino
@@ -111,6 +113,15 @@ class FileDriver:
             outcome = Outcome.FAILED if same else Outcome.UNCERTAIN
             return CommitResult(outcome, f"write({path}) failed: {error.strerror}")
         return CommitResult(Outcome.OK)
+
+    def _as_before(self, path: str, before: os.stat_result) -> None:
+        """The group and mode that the administrator gave the file, as far as this process may."""
+        try:
+            if before.st_gid != os.getegid():
+                os.chown(path, -1, before.st_gid)
+            os.chmod(path, before.st_mode & 0o666)
+        except OSError:
+            pass  # the data is written; a reader without leave will be told by its own error
 
     def _locked(self, path: str) -> int:
         """The present file, locked; made when it is not there. Raises OSError."""
