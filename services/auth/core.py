@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 
-from roost.auth.api import Query
+from roost.auth.api import NO_FIELDS, Query
 from roost.errors import RoostError, Unavailable
 from roost.events.log import Log
 from roost.ipc import auth as wire
 from roost.ipc.lines import to_octets
 from roost.sasl.base import Anonymous, Lookup, Verify
 from roost.settings.schema.auth import AuthSettings
-from services.auth.fields import visible
+from roost.util.secret import Secret
+from services.auth.fields import PROXY, USERDB_PREFIX, settle_proxy, visible
 from services.auth.journal import Journal
 from services.auth.passdbs import PassdbChain, PassdbOutcome, Result
 from services.auth.userdbs import Found, UserdbChain, UserdbOutcome
@@ -29,6 +30,8 @@ class Verdict:
     ``ok``: ``fields`` are what OK shows beside the user (None: bare); ``userdb`` the userdb's answer when it was asked
     for; ``final`` what the mechanism's server still has to say.
     Otherwise ``code`` and ``reason`` of FAIL; ``internal``: not the client's fault; ``nodelay``: answer at once.
+    ``delay_until``: in any case no answer before this time (Unix), if it is not 0.
+    ``passdb_fields`` and ``master_user`` are for a later question to the userdbs (``userdb_lookup``).
     """
 
     ok: bool
@@ -39,6 +42,9 @@ class Verdict:
     reason: str = ""
     internal: bool = False
     nodelay: bool = False
+    delay_until: float = 0.0
+    passdb_fields: Mapping[str, str] = field(default_factory=lambda: NO_FIELDS, repr=False)
+    master_user: str = ""
     final: bytes = field(default=b"", repr=False)
 
 
@@ -88,31 +94,41 @@ class Authenticator:
         return Journal(self._log, user, mechanism, parameters, verbose=self._verbose, debug=debug)
 
     async def authenticate(
-        self, verify: Verify, mechanism: str, parameters: wire.Parameters, *, key: str, with_userdb: bool
+        self,
+        verify: Verify,
+        mechanism: str,
+        parameters: wire.Parameters,
+        *,
+        key: str,
+        with_userdb: bool,
+        login: bool = False,
     ) -> Verdict:
-        """Is this who they say? ``key``: whose turn a slow hash takes when the client's address is not known."""
+        """Is this who they say? ``key``: whose turn a slow hash takes when the client's address is not known.
+
+        ``login``: the asker is a login room, which is told how a proxy would go on (``pass``, ``master``).
+        """
         journal = self.journal(verify.authcid.decode("utf-8", "replace"), mechanism, parameters)
         try:
-            name = self._names.name_of(verify.authcid)
+            name, wanted = self._names.who(verify.authcid, verify.authzid)
         except BadName as error:
             journal.failed("", error.detail)
             return Verdict(False)
         journal.user = name
-        if verify.authzid:
-            target = verify.authzid.decode("utf-8", "replace")[:64]
-            journal.failed("", f"Attempted master login with no master passdbs (trying to log in as user: {target})")
+        chain = self._passdbs(parameters.service)
+        if wanted and not chain.masters:
+            journal.failed("", _no_masters(wanted))
             return Verdict(False, name)
         if not password_allowed(verify.password.reveal()):
             journal.failed("", "Attempted login with password having illegal chars")
             return Verdict(False, name)
         original = verify.authcid.decode("utf-8")
-        query = Query(name, parameters, mechanism, original, False, parameters.service)
-        outcome = await self._passdbs(query.service).ask(query, verify.password, key, journal)
+        query = Query(name, parameters, mechanism, original, False, parameters.service, "", wanted)
+        outcome = await chain.ask(query, verify.password, key, journal)
         if journal.stepping:
             journal.step("", "passdb lookup finished: " + outcome.result.value)
         if outcome.result is not Result.OK:
             return _refusal(outcome)
-        return await self._welcome(query, outcome, original, journal, with_userdb)
+        return await self._welcome(query, outcome, original, journal, with_userdb, verify.password if login else None)
 
     async def candidate(self, lookup: Lookup, mechanism: str, parameters: wire.Parameters, *, key: str) -> Candidate:
         """Whom the databases know by this name, for a mechanism that sees no password. Who must not get in (no such
@@ -120,16 +136,17 @@ class Authenticator:
         original = lookup.authcid.decode("utf-8", "replace")
         journal = self.journal(original, mechanism, parameters)
         refused = ""
+        chain = self._passdbs(parameters.service)
+        login_user = ""
         try:
-            name = self._names.name_of(lookup.authcid)
+            name, login_user = self._names.who(lookup.authcid, lookup.authzid)
         except BadName as error:
             name, refused = original, error.detail
-        if not refused and lookup.authzid:
-            refused = "Attempted master login with no master passdbs"
+        if login_user and not chain.masters:
+            refused = _no_masters(login_user)
         journal.user = name
-        query = Query(name, parameters, mechanism, original, False, parameters.service)
-        chain = self._passdbs(query.service)
-        wanted = chain.wanted(lookup.scheme, name)
+        query = Query(name, parameters, mechanism, original, False, parameters.service, "", login_user)
+        wanted = chain.wanted(lookup.scheme, name, lookup.hashed_as)
         if refused:
             journal.failed("", refused)
             outcome = await chain.pretend(query, wanted, key)
@@ -139,19 +156,25 @@ class Authenticator:
             journal.step("", "passdb lookup finished: " + outcome.result.value)
         return Candidate(query, name, original, outcome, wanted.data, journal)
 
-    async def admit(self, candidate: Candidate, *, with_userdb: bool) -> Verdict:
-        """The proof is right; but was the candidate real?"""
-        if candidate.outcome.result is not Result.OK:
+    async def admit(self, candidate: Candidate, *, with_userdb: bool, login: bool = False) -> Verdict:
+        """The proof is right; but was the candidate real, and is there whom a master user wants to be?"""
+        query, outcome, journal = candidate.query, candidate.outcome, candidate.journal
+        if outcome.result is not Result.OK:
             return self.refuted(candidate)
+        if query.login_user:
+            become = await self._passdbs(query.service).become(query, outcome, journal)
+            if become is not Result.OK:
+                return _refusal(outcome)
         return await self._welcome(
-            candidate.query, candidate.outcome, candidate.original, candidate.journal, with_userdb
+            query, outcome, candidate.original, journal, with_userdb, Secret(b"") if login else None
         )
 
     def refuted(self, candidate: Candidate) -> Verdict:
         """The proof is wrong, or counts for nothing."""
-        if candidate.outcome.result is Result.OK:
+        outcome = candidate.outcome
+        if outcome.result is Result.OK:
             candidate.journal.failed("", "Password mismatch")
-        return Verdict(False, candidate.name)
+        return Verdict(False, candidate.name, nodelay=outcome.nodelay)
 
     async def anonymous(
         self, anonymous: Anonymous, mechanism: str, parameters: wire.Parameters, *, with_userdb: bool
@@ -162,31 +185,56 @@ class Authenticator:
         if journal.stepping:
             journal.step("", f"anonymous login (trace: {anonymous.trace!r})")
         query = Query(user, parameters, mechanism, user, False, parameters.service)
-        verdict = await self._welcome(query, PassdbOutcome(Result.OK, user), user, journal, with_userdb)
+        verdict = await self._welcome(query, PassdbOutcome(Result.OK, user), user, journal, with_userdb, None)
         if verdict.ok:
             verdict.fields = {**verdict.fields, "anonymous": None}
         return verdict
 
     async def _welcome(
-        self, query: Query, outcome: PassdbOutcome, original: str, journal: Journal, with_userdb: bool
+        self,
+        query: Query,
+        outcome: PassdbOutcome,
+        original: str,
+        journal: Journal,
+        with_userdb: bool,
+        password: Secret | None,
     ) -> Verdict:
-        """A passdb has proved the user: what OK says, with the userdbs' answer if it is wanted."""
-        fields = visible(outcome.fields) if outcome.fields else {}
+        """A passdb has proved the user: what OK says, with the userdbs' answer if it is wanted.
+
+        ``password``: None unless the asker is a login room; empty when the client has not shown it.
+        """
+        said = outcome.fields
+        fields: dict[str, str | None] = {}
+        if said:
+            settle_proxy(said, outcome.user, query.parameters.get("lip", ""), query.parameters.get("lport", ""))
+            fields.update(visible(said, login=password is not None))
         if outcome.user != original:
             fields["original_user"] = original
-        verdict = Verdict(True, outcome.user, fields, nodelay="nodelay" in outcome.fields)
+        if outcome.master_user:
+            fields["auth_user"] = outcome.master_user
+        if password is not None and PROXY in said:
+            _tell_proxy(fields, outcome, password)
+        verdict = Verdict(True, outcome.user, fields, delay_until=outcome.delay_until, master_user=outcome.master_user)
+        if outcome.userdb_fields or said:
+            verdict.passdb_fields = _all_fields(outcome)
         if with_userdb and "nologin" not in fields:
-            query.user, query.authenticated = outcome.user, True
+            query.user, query.authenticated = outcome.user, outcome.proved
+            query.passdb_fields = verdict.passdb_fields
             found = await self._userdbs(query.service).ask(query, journal)
             if journal.stepping:
                 journal.step("", "userdb lookup finished: " + found.result.value)
             if found.result is not Found.OK:
                 if found.result is Found.UNKNOWN:
+                    if outcome.master_user:
+                        journal.failed("", "user not found from any userdbs")
+                        return Verdict(False, outcome.user, code=wire.AUTHZ_FAIL)
                     journal.error("", "user not found from any userdbs")
                 return Verdict(False, outcome.user, code=wire.TEMP_FAIL, internal=True)
             verdict.userdb = found.fields
             if found.user != outcome.user:
                 verdict.userdb = {**found.fields, "user": found.user}
+            if outcome.master_user:
+                verdict.userdb = {**verdict.userdb, "master_user": outcome.master_user}
         return verdict
 
     async def passdb_lookup(self, name: str, parameters: wire.Parameters) -> PassdbOutcome:
@@ -228,7 +276,42 @@ class Authenticator:
         return self._userdbs(parameters.service).iterate()
 
 
+def _no_masters(wanted: str) -> str:
+    return f"Attempted master login with no master passdbs (trying to log in as user: {wanted[:64]})"
+
+
+def _all_fields(outcome: PassdbOutcome) -> Mapping[str, str]:
+    """What the passdbs said, in one mapping, as later databases see it."""
+    if not outcome.userdb_fields:
+        return outcome.fields
+    return {**outcome.fields, **{USERDB_PREFIX + name: value for name, value in outcome.userdb_fields.items()}}
+
+
+def _tell_proxy(fields: dict[str, str | None], outcome: PassdbOutcome, password: Secret) -> None:
+    """How a proxy proves the user at the next server: by the password the client sent, unless a field says else."""
+    if "pass" not in fields and password.reveal():
+        fields["pass"] = password.reveal().decode("utf-8", "surrogateescape")
+    if outcome.master_user and "master" not in fields:
+        fields["master"] = outcome.master_user
+
+
+CODES: Mapping[Result, str] = {
+    Result.INTERNAL: wire.TEMP_FAIL,
+    Result.DISABLED: wire.USER_DISABLED,
+    Result.EXPIRED: wire.PASS_EXPIRED,
+}
+
+
 def _refusal(outcome: PassdbOutcome) -> Verdict:
-    if outcome.result is Result.INTERNAL:
-        return Verdict(False, outcome.user, code=wire.TEMP_FAIL, internal=True)
-    return Verdict(False, outcome.user)
+    """What FAIL says. Who proved himself a master is told that the other user is not his to be."""
+    internal = outcome.result is Result.INTERNAL
+    code = wire.AUTHZ_FAIL if outcome.master_user and not internal else CODES.get(outcome.result, "")
+    return Verdict(
+        False,
+        outcome.user,
+        code=code,
+        reason="" if internal else outcome.reason,
+        internal=internal,
+        nodelay=outcome.nodelay,
+        delay_until=outcome.delay_until,
+    )

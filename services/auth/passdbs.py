@@ -3,85 +3,72 @@
 Each database is asked in turn; the rule for its outcome (``result_success``, ``result_failure``,
 ``result_internalfail``) says whether to stop and what the state is by then. The state begins as failure. After a
 ``continue`` rule on success the password counts as verified and later databases are only looked up. Fields of a
-database that failed are dropped, with a change of the user's name.
+database that failed are dropped, with a change of the user's name. A user who is disabled, or whose password has
+expired, ends the list as a failure whatever the rules are.
+
+A master user wants to be somebody else (``Query.login_user``): the passdbs with ``master = yes`` are asked for him, and
+then, if he proved himself, all others for that other user, without a password. That one must exist, unless no database
+can be asked without a password and the master database's rule was ``return-ok``.
 
 An unknown user costs what a known one with a wrong password costs: the given password is verified against a decoy.
 """
 
 from __future__ import annotations
 
-import enum
+import random
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
-from roost.auth.api import Entry, Passdb, Query
+from roost.auth.api import Entry, Query
 from roost.errors import RoostError
-from roost.settings.schema.auth import PassdbSettings
 from roost.util.secret import Secret
 from roost.util.wildcard import selected
-from services.auth import nets
+from services.auth import checks
 from services.auth.credentials import Fakes, Wanted
 from services.auth.fields import OWN, USERDB_PREFIX, merge, renamed
 from services.auth.hashing import Hasher
 from services.auth.journal import Journal
-from services.auth.schemes import BadHash, Scheme, Stored, parse
-from services.auth.templates import FieldTemplates
+from services.auth.results import ENDING, RESULTS, TEXTS, PassdbOutcome, Result
+from services.auth.rows import LOOKUP, TOKEN_MECHANISMS, Judge, PassdbRow
+from services.auth.schemes import Scheme
 
-NETWORK_FIELDS = ("allow_nets", "allow_real_nets")
-LOOKUP = "lookup"  # what mechanisms_filter calls a question without a password
+__all__ = ["PassdbChain", "PassdbOutcome", "PassdbRow", "Result"]
 
-
-class Result(enum.Enum):
-    """The outcome of one passdb, or of all."""
-
-    OK = "ok"
-    MISMATCH = "password_mismatch"
-    UNKNOWN = "user_unknown"
-    DENIED = "denied"
-    NEXT = "next"
-    INTERNAL = "internal_failure"
+_random = random.SystemRandom()
 
 
-@dataclass(slots=True)
-class PassdbOutcome:
-    """``fields`` hold everything the databases said, hidden ones too (``fields.visible``)."""
+class _Walk:
+    """How far the list has been walked."""
 
-    result: Result
-    user: str
-    fields: dict[str, str] = field(default_factory=dict, repr=False)
-    userdb_fields: dict[str, str] = field(default_factory=dict, repr=False)
+    __slots__ = ("asked", "internal_seen", "rule", "success", "verified")
 
-
-@dataclass(frozen=True)
-class PassdbRow:
-    """One configured passdb."""
-
-    name: str
-    settings: PassdbSettings
-    driver: Passdb
-    templates: FieldTemplates
-    default_scheme: str
-    decoy: Stored | None  # of the default scheme, for drivers that have no better one
+    def __init__(self, *, verified: bool) -> None:
+        self.verified = verified  # the password is proved: only look up
+        self.success = self.internal_seen = self.asked = False
+        self.rule = ""  # the last one applied
 
 
 class PassdbChain:
     """All of them; ``schemes`` are those that may be used to log in."""
 
     def __init__(self, rows: list[PassdbRow], schemes: Mapping[str, Scheme], hasher: Hasher, fakes: Fakes) -> None:
-        self.rows = rows
+        self.rows = [row for row in rows if not row.settings.master]
+        self.masters = [row for row in rows if row.settings.master]
         self._fakes = fakes
-        self._schemes = schemes
         self._hasher = hasher
+        self.judge = Judge(schemes, hasher)
+        self.plain = len(rows) == 1 and rows[0].plain
+        """One database and nothing special: its entry alone decides (fields of the entry may still say more)."""
 
-    def wanted(self, scheme: str, user: str) -> Wanted:
-        """The question for what is stored about ``user`` in the form of ``scheme``."""
-        return Wanted(scheme, user, self._fakes, self._hasher)
+    def wanted(self, scheme: str, user: str, hashed_as: bytes = b"") -> Wanted:
+        """The question for what is stored about ``user`` in the form of ``scheme``. ``hashed_as``: of ``Lookup``."""
+        return Wanted(scheme, user, self._fakes, self._hasher, hashed_as)
 
-    async def pretend(self, query: Query, wanted: Wanted, key: str) -> PassdbOutcome:
+    async def pretend(self, query: Query, password: Secret | Wanted, key: str) -> PassdbOutcome:
         """As if no database knew the user, for one that none of them is asked for."""
         try:
             for row in self.rows:
-                await self._waste(row, query, wanted, key)
+                await self.judge.waste(row, query, password, key)
         except RoostError:
             return PassdbOutcome(Result.INTERNAL, query.user)
         return PassdbOutcome(Result.UNKNOWN, query.user)
@@ -90,52 +77,97 @@ class PassdbChain:
         """Verify ``password``, or find what is ``Wanted``, or only look the user up when it is None. ``key``: whose
         turn hashing takes when the client's address is not known.
 
-        ``query.user`` is changed when a database renames the user.
+        ``query.user`` is changed when a database renames the user, and when a master user becomes another. With
+        Wanted, a master user becomes nobody else here: the proof is yet to come, ``become`` is for afterwards.
         """
         outcome = PassdbOutcome(Result.UNKNOWN, query.user)
-        success = verified = internal_seen = asked = False
-        for row in self.rows:
+        walk = _Walk(verified=False)
+        await self._walk(self.masters if query.login_user else self.rows, query, password, walk, outcome, key, journal)
+        self._conclude(walk, outcome, query, journal)
+        if query.login_user and outcome.result is Result.OK:
+            outcome.lookup_optional = walk.rule == "return-ok"
+            if not isinstance(password, Wanted):
+                await self.become(query, outcome, journal)
+        return outcome
+
+    async def become(self, query: Query, outcome: PassdbOutcome, journal: Journal) -> Result:
+        """The master user has proved himself: is there whom he wants to be? Changes ``query`` and ``outcome``."""
+        journal.step("", f"Master user logging in as {query.login_user}")
+        outcome.master_user = query.master_user = query.user
+        query.user, query.login_user = query.login_user, ""
+        outcome.user = query.user
+        for name, value in outcome.userdb_fields.items():
+            outcome.fields[USERDB_PREFIX + name] = value
+        outcome.userdb_fields = {}
+        walk = _Walk(verified=True)
+        outcome.result = Result.UNKNOWN
+        await self._walk(self.rows, query, None, walk, outcome, "", journal)
+        if outcome.lookup_optional and (not walk.asked or outcome.result is Result.SCHEME) and not walk.internal_seen:
+            outcome.proved, walk.asked, walk.success = False, True, True
+        self._conclude(walk, outcome, query, journal)
+        return outcome.result
+
+    async def _walk(
+        self,
+        rows: list[PassdbRow],
+        query: Query,
+        password: Secret | Wanted | None,
+        walk: _Walk,
+        outcome: PassdbOutcome,
+        key: str,
+        journal: Journal,
+    ) -> None:
+        for row in rows:
             settings = row.settings
-            if settings.skip != "never" and (settings.skip == "authenticated") == success:
+            if settings.skip != "never" and (settings.skip == "authenticated") == walk.success:
                 continue
-            if not _wanted(settings, query):
+            if not _applies(row, query):
                 continue
-            asked = True
+            walk.asked = True
             before, fields = query.user, outcome.fields.copy()
-            result = await self._ask_one(row, query, password, verified, fields, key, journal)
+            query.passdb_fields = outcome.fields
+            result = await self._ask_one(row, query, password, walk.verified, fields, outcome, key, journal)
             if settings.deny:
                 if result is Result.UNKNOWN:
                     continue
                 outcome.result = result if result is Result.INTERNAL else Result.DENIED
                 if result is not Result.INTERNAL:
                     journal.failed(row.name, "User found from deny passdb")
-                return outcome
+                walk.success = False
+                walk.rule = "return-fail"
+                return
             outcome.result = result
             if result is Result.OK:
                 rule = settings.result_success
                 outcome.fields = fields
-                verified = True
+                walk.verified = True
             else:
                 query.user = before
-                if result is Result.NEXT:
+                if result in ENDING:
+                    rule = "return-fail"
+                elif result is Result.NEXT:
                     rule = "continue"
                     outcome.fields = fields
                     query.user = renamed(before, fields)
                 elif result is Result.INTERNAL:
                     rule = settings.result_internalfail
-                    internal_seen = True
+                    walk.internal_seen = query.seen_internal = True
                 else:
                     rule = settings.result_failure
+                    query.seen_unknown = query.seen_unknown or result is Result.UNKNOWN
             if outcome.fields:
                 for name in OWN:
                     outcome.fields.pop(name, None)
+            walk.rule = rule
             if rule.endswith("-ok"):
-                success = True
+                walk.success = True
             elif rule.endswith("-fail"):
-                success = False
+                walk.success = False
             if rule.startswith("return"):
-                break
-        return _conclude(outcome, query, success, internal_seen, asked, journal)
+                return
+            if result is Result.OK and query.login_user:
+                walk.success = True  # the master is proved; what the rule left open is asked about the other user
+                return
 
     async def _ask_one(
         self,
@@ -144,35 +176,55 @@ class PassdbChain:
         password: Secret | Wanted | None,
         verified: bool,
         fields: dict[str, str],
+        outcome: PassdbOutcome,
         key: str,
         journal: Journal,
     ) -> Result:
         """One database's answer; its fields are merged into ``fields``."""
+        authenticating = verified or password is not None
+        entry: Entry | None = None
         try:
-            entry = await row.driver.find(query)
-            if entry is None:
-                if password is not None and not verified:
-                    await self._waste(row, query, password, key)
-                journal.failed(row.name, "unknown user")
+            by_itself = False
+            if isinstance(password, Secret) and not verified and not row.settings.deny:
+                if query.mechanism in TOKEN_MECHANISMS and row.token_verifier is not None:
+                    by_itself, entry = True, await row.token_verifier.verify_token(query, password)
+                elif row.verifier is not None:
+                    by_itself, entry = True, await row.verifier.verify(query, password)
+            if not by_itself:
+                entry = await row.driver.find(query)
+            result = Result.UNKNOWN if entry is None else RESULTS[entry.outcome]
+            if entry is None or result is Result.UNKNOWN:
+                if password is not None and not verified and not by_itself:
+                    await self.judge.waste(row, query, password, key)
+                journal.failed(row.name, _text(Result.UNKNOWN, entry))
                 return Result.UNKNOWN
             if row.settings.deny:
                 return Result.OK
             self._merge(row, query, entry, fields)
-            if verified or password is None:
-                result = Result.OK
-            elif "noauthenticate" in fields:
+            if fields:
+                outcome.nodelay = outcome.nodelay or "nodelay" in fields
+            if result is not Result.OK:
+                journal.failed(row.name, _text(result, entry))
+                outcome.reason = fields.get("reason", "")
+                return result
+            if authenticating and not verified and "noauthenticate" in fields:
                 return Result.NEXT
-            else:
-                result = await self._verify(row, query, entry, fields, password, key, journal)
+            if password is not None and not verified and not by_itself:
+                result = await self.judge.judge(row, query, entry, fields, password, key, journal)
             if result is Result.OK and fields:
-                result = _check_fields(row, query, fields, journal, authenticating=password is not None)
+                result = self._checked(row, query, fields, outcome, journal, authenticating=authenticating)
         except RoostError as error:
             journal.error(row.name, error.detail or error.client_text)
+            return Result.INTERNAL
+        except Exception:
+            journal.exception(f"{row.name}: the driver failed")
             return Result.INTERNAL
         if result is Result.OK and fields:
             query.user = renamed(query.user, fields)
             for name in ("user", "username", "domain"):
                 fields.pop(name, None)
+            if authenticating and not query.master_user and fields.get("login_user"):
+                query.login_user = fields["login_user"]
         return result
 
     def _merge(self, row: PassdbRow, query: Query, entry: Entry, fields: dict[str, str]) -> None:
@@ -182,112 +234,67 @@ class PassdbChain:
         if row.templates:
             merge(fields, row.templates.expanded(query, entry.fields, "passdb"))
 
-    async def _verify(
+    def _checked(
         self,
         row: PassdbRow,
         query: Query,
-        entry: Entry,
-        fields: dict[str, str],
-        password: Secret | Wanted,
-        key: str,
+        fields: Mapping[str, str],
+        outcome: PassdbOutcome,
         journal: Journal,
+        *,
+        authenticating: bool,
     ) -> Result:
-        if "nopassword" in fields and not isinstance(password, Wanted):
+        """The password is right; do the fields say otherwise?"""
+        if not authenticating and "fail" not in fields:
             return Result.OK
-        text = fields.get("password") or entry.password
-        try:
-            if "password_noscheme" in fields:
-                stored = Stored(self._schemes["PLAIN"], fields["password_noscheme"].encode("utf-8", "surrogateescape"))
-            elif text:
-                stored = parse(text, self._schemes, row.default_scheme)
-            else:
-                await self._waste(row, query, password, key)
-                journal.failed(row.name, "No password returned (and no nopassword)")
+        why = checks.refusal(query, fields)
+        if not why and checks.DELAY_UNTIL in fields:
+            try:
+                until = checks.release_time(
+                    fields[checks.DELAY_UNTIL], time.time(), lambda spread: _random.randint(0, spread)
+                )
+                outcome.delay_until = max(outcome.delay_until, until)
+            except ValueError as error:
+                journal.error(row.name, str(error))
                 return Result.MISMATCH
-            if isinstance(password, Wanted):
-                refusal = await password.take(stored, query.parameters.get("rip") or key)
-                if not refusal:
-                    return Result.OK
-                await self._waste(row, query, password, key)
-                journal.failed(row.name, refusal)
-                return Result.MISMATCH
-            if stored.scheme.slow:
-                matches = await self._hasher.verify(stored, password.reveal(), query.parameters.get("rip") or key)
-            else:
-                matches = stored.verify(password.reveal())
-        except BadHash as error:
-            await self._waste(row, query, password, key)
-            journal.error(row.name, error.detail)
+        if why:
+            journal.failed(row.name, why)
+            outcome.reason = fields.get("reason", "")
             return Result.MISMATCH
-        if matches and stored.data:
-            return Result.OK
-        journal.failed(row.name, "Password mismatch")
-        return Result.MISMATCH
+        return Result.OK
 
-    async def _waste(self, row: PassdbRow, query: Query, password: Secret | Wanted, key: str) -> None:
-        """Spend the time a verification takes. Raises Unavailable when too many wait, as a verification does."""
-        text = row.driver.decoy()
-        stored = row.decoy
-        if text:
-            try:
-                stored = parse(text, self._schemes, row.default_scheme)
-            except BadHash:
-                pass
-        if isinstance(password, Wanted):
-            await password.pretend(stored, query.parameters.get("rip") or key)
-        elif stored is not None:
-            try:
-                await self._hasher.verify(stored, password.reveal(), query.parameters.get("rip") or key)
-            except BadHash:
-                pass
+    def _conclude(self, walk: _Walk, outcome: PassdbOutcome, query: Query, journal: Journal) -> None:
+        """The end of the list: the state decides; without success an internal failure outweighs a mismatch."""
+        if not walk.asked:
+            journal.error("", "All password databases were skipped")
+            outcome.result = Result.INTERNAL
+        elif outcome.result in ENDING or outcome.result is Result.DENIED:
+            pass
+        elif walk.success:
+            outcome.result = Result.OK
+        elif outcome.result is Result.NEXT:
+            journal.error("", "Last passdb had noauthenticate field, cannot authenticate user")
+            outcome.result = Result.INTERNAL
+        elif walk.internal_seen:
+            outcome.result = Result.INTERNAL
+        elif outcome.result is Result.OK:
+            outcome.result = Result.MISMATCH  # verified, and a rule turned it down
+        if outcome.result is Result.OK:
+            outcome.reason = ""
+        outcome.user = query.user
+        if outcome.fields:
+            for name in [name for name in outcome.fields if name.startswith(USERDB_PREFIX)]:
+                outcome.userdb_fields[name[len(USERDB_PREFIX) :]] = outcome.fields.pop(name)
 
 
-def _wanted(settings: PassdbSettings, query: Query) -> bool:
-    if settings.mechanisms_filter:
-        mechanism = query.mechanism or LOOKUP
-        if mechanism not in {name.lower() for name in settings.mechanisms_filter}:
-            return False
+def _applies(row: PassdbRow, query: Query) -> bool:
+    if row.mechanisms and (query.mechanism or LOOKUP) not in row.mechanisms:
+        return False
+    settings = row.settings
     return not settings.username_filter or selected(settings.username_filter, query.user)
 
 
-def _check_fields(
-    row: PassdbRow, query: Query, fields: Mapping[str, str], journal: Journal, *, authenticating: bool
-) -> Result:
-    """The fields that turn a right password down."""
-    if "fail" in fields:
-        journal.failed(row.name, "fail field is set")
-        return Result.MISMATCH
-    if not authenticating:
-        return Result.OK
-    for name in NETWORK_FIELDS:
-        if name in fields:
-            given = query.parameters
-            address = (given.get("real_rip") if name == "allow_real_nets" else None) or given.get("rip", "")
-            why = nets.refusal(name, fields[name], address)
-            if why:
-                journal.failed(row.name, why)
-                return Result.MISMATCH
-    return Result.OK
-
-
-def _conclude(
-    outcome: PassdbOutcome, query: Query, success: bool, internal_seen: bool, asked: bool, journal: Journal
-) -> PassdbOutcome:
-    """The end of the list: the state decides; without success an internal failure outweighs a mismatch."""
-    if not asked:
-        journal.error("", "All password databases were skipped")
-        outcome.result = Result.INTERNAL
-    elif success:
-        outcome.result = Result.OK
-    elif outcome.result is Result.NEXT:
-        journal.error("", "Last passdb had noauthenticate field, cannot authenticate user")
-        outcome.result = Result.INTERNAL
-    elif internal_seen:
-        outcome.result = Result.INTERNAL
-    elif outcome.result is Result.OK:
-        outcome.result = Result.MISMATCH  # verified, and a rule turned it down
-    outcome.user = query.user
-    if outcome.fields:
-        for name in [name for name in outcome.fields if name.startswith(USERDB_PREFIX)]:
-            outcome.userdb_fields[name[len(USERDB_PREFIX) :]] = outcome.fields.pop(name)
-    return outcome
+def _text(result: Result, entry: Entry | None) -> str:
+    """The log's line about what a driver says by itself."""
+    text = TEXTS[result]
+    return f"{text} ({entry.reason[:200]})" if entry is not None and entry.reason else text

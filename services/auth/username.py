@@ -1,5 +1,7 @@
 """The rules for user names: from the octets a client sent to the name that databases are asked for.
 
+Before them: ``auth_master_user_separator`` takes the name apart, and the rules hold for both parts.
+
 In this order: UTF-8, ``auth_default_domain``, ``auth_username_translation``, ``auth_username_chars``,
 ``auth_username_format``. What breaks a rule is an unknown user to the client, and a line in the log.
 """
@@ -28,6 +30,9 @@ class NameRules:
         pairs = settings.auth_username_translation
         if len(pairs) % 2:
             raise ConfigError("characters come in pairs: from, to", key="auth_username_translation")
+        self._separator = settings.auth_master_user_separator.encode()
+        if len(settings.auth_master_user_separator) > 1:
+            raise ConfigError("one character, or none", key="auth_master_user_separator")
         self._domain = settings.auth_default_domain
         self._translation = {ord(pairs[i]): pairs[i + 1] for i in range(0, len(pairs), 2)}
         chars = settings.auth_username_chars
@@ -42,6 +47,23 @@ class NameRules:
         except UnicodeDecodeError:
             raise BadName("Unknown user.", detail="Username is not valid UTF-8") from None
         return self.normalise(name)
+
+    def who(self, authcid: bytes, authzid: bytes) -> tuple[str, str]:
+        """Who authenticates, and whom he wants to be: "" when that is nobody else.
+
+        The second comes from the name itself (``wanted*master``), or from the mechanism, which counts more.
+        Raises BadName.
+        """
+        wanted = b""
+        if self._separator and self._separator in authcid:
+            wanted, _, authcid = authcid.partition(self._separator)
+            if not wanted:
+                raise BadName("Unknown user.", detail="Empty login username")
+        name = self.name_of(authcid)
+        if not authzid and not wanted:
+            return name, ""
+        other = self.name_of(authzid or wanted)
+        return name, "" if other == name else other
 
     def normalise(self, name: str) -> str:
         """Like ``name_of`` for a text. Raises BadName."""

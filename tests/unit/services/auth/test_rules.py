@@ -6,10 +6,12 @@ import time
 
 import pytest
 
+from roost.auth.api import Query
 from roost.errors import ConfigError
 from roost.settings.schema.auth import AuthSettings
 from roost.util.wildcard import matches, selected
-from services.auth.fields import merge, renamed, visible
+from services.auth import checks
+from services.auth.fields import merge, renamed, settle_proxy, visible
 from services.auth.nets import refusal
 from services.auth.username import BadName, NameRules, password_allowed
 
@@ -175,3 +177,88 @@ def test_renaming() -> None:
 def test_hidden_fields_do_not_go_out() -> None:
     fields = {"password": "x", "allow_nets": "y", "userdb_home": "/", "nologin": "yes", "reason": "r", "event_a": "b"}
     assert visible(fields) == {"nologin": "yes", "reason": "r"}
+
+
+def test_a_master_users_name_is_taken_apart_before_the_rules() -> None:
+    rules = NameRules(AuthSettings(auth_master_user_separator="*", auth_default_domain="x.org"))
+    assert rules.who(b"Bob*Root", b"") == ("root@x.org", "bob@x.org")
+    assert rules.who(b"bob*ro@y*ot"[:8], b"") == ("ro@y", "bob@x.org")
+    assert rules.who(b"root", b"Bob") == ("root@x.org", "bob@x.org")
+    assert rules.who(b"bob*root", b"carol") == ("root@x.org", "carol@x.org")
+    assert rules.who(b"root*Root", b"") == ("root@x.org", "")  # nobody else
+    for broken in (b"*root", b"bob*a*b", b"b/b*root"):
+        with pytest.raises(BadName):
+            rules.who(broken, b"")
+    with pytest.raises(BadName, match="disallowed"):
+        NameRules(AuthSettings()).who(b"bob*root", b"")
+    with pytest.raises(ConfigError):
+        NameRules(AuthSettings(auth_master_user_separator="**"))
+
+
+def test_imported_fields() -> None:
+    target = {"a": "1"}
+    merge(target, {"passdb_import": "b=2\tc\td=x\x01ty\ta:remove\tb:default=9\tpassdb_import=z=1"})
+    assert target == {"b": "2", "c": "yes", "d": "x\ty", "passdb_import": "z=1"}
+    target = {}
+    merge(target, {"userdb_import": "home=/h", "passdb_import": "x"}, "userdb_import")
+    assert target == {"home": "/h", "passdb_import": "x"}
+
+
+def test_secrets_for_a_proxy_are_for_login_rooms() -> None:
+    fields = {"proxy": "yes", "pass": "secret", "master": "m", "host": "h"}
+    assert visible(fields) == {"proxy": "yes", "host": "h"}
+    assert visible(fields, login=True) == fields
+
+
+@pytest.mark.parametrize(
+    ("fields", "proxied"),
+    [
+        ({"host": "192.0.2.1"}, False),
+        ({"host": "192.0.2.2"}, True),
+        ({"host": "mail", "hostip": "192.0.2.1"}, False),
+        ({"host": "192.0.2.1", "port": "143"}, False),
+        ({"host": "192.0.2.1", "port": "144"}, True),
+        ({"host": "192.0.2.1", "destuser": "u"}, False),
+        ({"host": "192.0.2.1", "destuser": "v"}, True),
+        ({}, True),
+    ],
+)
+def test_proxy_maybe_is_decided(fields: dict[str, str], proxied: bool) -> None:
+    given = {"proxy_maybe": "yes", **fields}
+    settle_proxy(given, "u", "192.0.2.1", "143")
+    assert given == ({**fields, "proxy": "yes"} if proxied else {})
+
+
+@pytest.mark.parametrize(
+    ("fields", "parameters", "text"),
+    [
+        ({}, {}, ""),
+        ({"fail": "yes"}, {}, "fail field is set"),
+        ({"check_client_fp": "ab"}, {"ssl_client_cert_fp": "AB"}, ""),
+        ({"check_client_fp": "ab"}, {"ssl_client_cert_pubkey_fp": "ab"}, ""),
+        ({"check_client_fp": "aa,ab"}, {"ssl_client_cert_pubkey_fp": "ab"}, ""),
+        ({"check_client_fp": "ab"}, {}, "check_client_fp check failed: ab does not match client certificate"),
+        ({"check_client_fp": ""}, {}, "check_client_fp check failed:  does not match client certificate"),
+        ({"check_client_cert_fp": "ab"}, {"ssl_client_cert_pubkey_fp": "ab"}, "check_client_cert_fp check failed"),
+        ({"check_client_cert_fp": "ab"}, {"ssl_client_cert_fp": "ab"}, ""),
+        ({"check_client_pubkey_fp": "ab"}, {"ssl_client_cert_fp": "ab"}, "check_client_pubkey_fp check failed"),
+        ({"check_client_pubkey_fp": "ab"}, {"ssl_client_cert_pubkey_fp": "ab"}, ""),
+        ({"allow_nets": "local"}, {"rip": "192.0.2.1"}, "allow_nets check failed: IP 192.0.2.1 not in allowed"),
+    ],
+)
+def test_fields_that_refuse(fields: dict[str, str], parameters: dict[str, str], text: str) -> None:
+    got = checks.refusal(Query("u", parameters), fields)
+    assert got.startswith(text) and bool(got) == bool(text)
+
+
+def test_delayed_answers() -> None:
+    assert checks.release_time("1000", 900, lambda most: most) == 1000
+    assert checks.release_time("1000+20", 900, lambda most: most) == 1020
+    assert checks.release_time("1000+0", 2000, lambda most: most) == 1000
+    with pytest.raises(ValueError, match="too much in the future"):
+        checks.release_time("1201", 900, lambda most: most)
+    with pytest.raises(ValueError, match="too much in the future"):
+        checks.release_time("1190+11", 900, lambda most: most)
+    for broken in ("", "x", "1000+", "+5", "1000+x", "-5", "1e3", "9" * 40):
+        with pytest.raises(ValueError, match="Invalid delay_until"):
+            checks.release_time(broken, 900, lambda most: most)
