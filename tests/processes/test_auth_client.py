@@ -9,11 +9,12 @@ import os
 import signal
 import urllib.parse
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from kit.auth_room import AuthRoomProcess, b64, plain
-from kit.sasl_client import ScramClient, cram_md5
+from kit.sasl_client import ScramClient, cram_md5, digest_md5
 
 from roost.clients.auth import AuthClient, AuthOk, Challenge
 from roost.errors import AuthTemporaryFailure, InvalidCredentials
@@ -24,6 +25,8 @@ from roost.util.secret import Secret
 from services.auth.schemes import SCHEMES, write
 
 CONN = ConnInfo("imap", "s1", "192.0.2.1", 1000, "192.0.2.2", 993, True)
+BOUND = replace(CONN, bindings=("tls-unique",))
+BINDING = b"of this connection"
 PW = Secret(b"pw")
 SCRAM = SCHEMES["SCRAM-SHA-1"]
 
@@ -69,7 +72,7 @@ def test_every_mechanism_by_its_conversation(room: AuthRoomProcess, name: str) -
 
     async def test(client: AuthClient) -> None:
         assert name in client.mechanisms
-        exchange = client.begin(name, CONN, None)
+        exchange = client.begin(name, BOUND, None, lambda kind: BINDING)
         turn = await exchange.next()
         for response in responses:
             assert isinstance(turn, Challenge)
@@ -177,13 +180,14 @@ def test_no_secret_in_any_log_at_the_debug_level(tmp_path: Path) -> None:
         f"odd:{{NOSUCH}}{SECRET}::::::\n"
         f"scrambled:{{SCRAM-SHA-256}}{SECRET}::::::\n"
         f"keyed:{{SCRAM-SHA-1}}{write(SCRAM, SCRAM.generate(SECRET.encode(), 0, os.urandom)).partition('}')[2]}::::::\n"
+        f"digested:{{DIGEST-MD5}}{SECRET}::::::\n"
         f"crammed:{{CRAM-MD5}}{SECRET}::::::\n"
         f"hashed:{{BLF-CRYPT}}$2y$04$hDhK2LCNWvgdMYln4yX9f.HgfWkFSTvatJMXi7znYTn4P7HEsSnWu::::::\n"
     )
     extra = "auth_debug = yes\nauth_verbose = yes\nlog_debug = yes\nmail_debug = yes\n"
     extra += f"auth_decoy_secret = {SECRET}\nauth_mechanisms = {' '.join(MECHANISMS).lower()}\n"
     with AuthRoomProcess(tmp_path, extra, users=users) as room:
-        names = ("secret", "broken", "odd", "hashed", "scrambled", "keyed", "crammed", "nobody", "x")
+        names = ("secret", "broken", "odd", "hashed", "scrambled", "keyed", "crammed", "digested", "nobody", "x")
 
         async def test(client: AuthClient) -> None:
             for user in names:
@@ -193,7 +197,7 @@ def test_no_secret_in_any_log_at_the_debug_level(tmp_path: Path) -> None:
                     except (InvalidCredentials, AuthTemporaryFailure) as error:
                         leaks(str(error) + repr(error), "an exception")
                     for name in MECHANISMS:
-                        exchange = client.begin(name, CONN, None)
+                        exchange = client.begin(name, BOUND, None, lambda kind: BINDING)
                         try:
                             step = await exchange.next()
                             for answer in answers(name, user, password):
@@ -249,7 +253,23 @@ def answers(name: str, user: str, password: str) -> list[Callable[[bytes], bytes
         return [lambda challenge: cram_md5(user.encode(), password.encode(), challenge)]
     if name == "ANONYMOUS":
         return [lambda _: b"somebody"]
-    client = ScramClient({"SCRAM-SHA-1": "sha1", "SCRAM-SHA-256": "sha256"}[name], user.encode(), password.encode())
+    if name == "EXTERNAL":
+        return [lambda _: user.encode()]
+    if name == "DIGEST-MD5":
+        return [lambda challenge: digest_md5(user.encode(), password.encode("latin-1"), challenge)[0], lambda _: b""]
+    token = password.encode("ascii", "ignore").decode().strip()  # half of the secret is still in it
+    if name == "OAUTHBEARER":
+        return [lambda _: f"n,a={user},\x01auth=Bearer {token}\x01\x01".encode(), lambda _: b"\x01"]
+    if name == "XOAUTH2":
+        return [lambda _: f"user={user}\x01auth=Bearer {token}\x01\x01".encode(), lambda _: b""]
+    plus = name.endswith("-PLUS")
+    client = ScramClient(
+        "sha1" if "SHA-1" in name else "sha256",
+        user.encode(),
+        password.encode(),
+        header=b"p=tls-unique,," if plus else b"n,,",
+        binding=BINDING if plus else b"",
+    )
     return [lambda _: client.first(), client.final, lambda _: b""]
 
 
