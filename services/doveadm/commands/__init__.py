@@ -14,6 +14,11 @@ from services.doveadm.command import Command
 COMMANDS: Mapping[str, str] = {
     "auth lookup": "auth_lookup",
     "auth test": "auth_test",
+    "dict get": "dict_get",
+    "dict inc": "dict_inc",
+    "dict iter": "dict_iter",
+    "dict set": "dict_set",
+    "dict unset": "dict_unset",
     "help": "help",
     "process status": "process_status",
     "pw": "pw",

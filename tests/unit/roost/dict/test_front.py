@@ -124,8 +124,11 @@ def test_a_torn_end_does_not_count(rest: bytes) -> None:
     assert content.table == {Key("", "a"): Entry(b"1")} and not content.foreign
 
 
-@given(st.dictionaries(st.tuples(st.sampled_from(["", "al", "a/b"]), st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))),
-                       st.tuples(st.binary(), st.sampled_from([0, 2000.0]))))  # fmt: skip
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+KEYS = st.tuples(st.sampled_from(["", "al", "a/b"]), TEXT)
+
+
+@given(st.dictionaries(KEYS, st.tuples(st.binary(), st.sampled_from([0, 2000.0]))))
 @settings(max_examples=100)
 def test_the_file_format_comes_back(pairs: dict[tuple[str, str], tuple[bytes, float]]) -> None:
     content = file_format.Content({Key(*key): Entry(*entry) for key, entry in pairs.items()}, {})
