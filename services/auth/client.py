@@ -10,6 +10,7 @@ temporary failure), ``auth_request_timeout`` without progress. Reading stops whi
 from __future__ import annotations
 
 import hmac
+import time
 from typing import TYPE_CHECKING
 
 from roost.errors import Malformed
@@ -240,6 +241,11 @@ class ClientConnection(Connection):
         if self.requests.get(request.id) is not request:
             return
         request.task = None
+        if verdict.delay_until:
+            wait_secs, verdict.delay_until = verdict.delay_until - time.time(), 0.0
+            if wait_secs > 0:
+                self.room.hold_until(request, verdict, wait_secs)
+                return
         if verdict.ok:
             if verdict.final and not request.parameters.bare(wire.FINAL_RESPONSE_PARAMETER):
                 request.proved = verdict
@@ -274,7 +280,16 @@ class ClientConnection(Connection):
         self.successes.pop(request.id, None)
         original = verdict.fields.get("original_user") or ""
         name = request.mechanism.name
-        self.successes[request.id] = Success(verdict.user, original, name, request.parameters, self.loop.time())
+        self.successes[request.id] = Success(
+            verdict.user,
+            original,
+            name,
+            request.parameters,
+            self.loop.time(),
+            verdict.passdb_fields,
+            verdict.master_user,
+            "anonymous" in verdict.fields,
+        )
 
     def take_success(self, request_id: int, cookie: str) -> Success | None:
         """The success REQUEST names, once. None when cookie or id are wrong."""

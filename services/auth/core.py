@@ -249,9 +249,16 @@ class Authenticator:
         return await self._passdbs(query.service).ask(query, None, "", journal)
 
     async def userdb_lookup(
-        self, name: str, parameters: wire.Parameters, *, authenticated: bool = False
+        self,
+        name: str,
+        parameters: wire.Parameters,
+        *,
+        authenticated: bool = False,
+        passdb_fields: Mapping[str, str] = NO_FIELDS,
+        master_user: str = "",
     ) -> UserdbOutcome:
-        """What the userdbs say about a user. ``authenticated``: a passdb has proved this very user."""
+        """What the userdbs say about a user. ``authenticated``: a passdb has proved this very user, and said
+        ``passdb_fields``; or a ``master_user`` has proved himself."""
         journal = self.journal(name, "", parameters)
         try:
             user = name if authenticated else self._names.name_of(to_octets(name))
@@ -259,7 +266,8 @@ class Authenticator:
             journal.failed("", error.detail)
             return UserdbOutcome(Found.UNKNOWN, name)
         journal.user = user
-        query = Query(user, parameters, "", name, authenticated, parameters.service)
+        query = Query(user, parameters, "", name, authenticated and not master_user, parameters.service, master_user)
+        query.passdb_fields = passdb_fields
         return await self._userdbs(query.service).ask(query, journal)
 
     async def exists(self, query: Query) -> bool:

@@ -18,6 +18,7 @@ from roost.ipc.lines import LineSplitter
 from roost.net.connection import Connection, ConnectionLost
 from roost.net.inline import run_inline
 from roost.util.wildcard import matches
+from services.auth.core import CODES
 from services.auth.fields import visible
 from services.auth.passdbs import Result
 from services.auth.request import Success
@@ -151,7 +152,16 @@ class LookupConnection(Connection):
     async def _user(
         self, request_id: int, name: str, parameters: wire.Parameters, *, success: Success | None = None
     ) -> None:
-        found = await self.room.core.userdb_lookup(name, parameters, authenticated=success is not None)
+        if success is None:
+            found = await self.room.core.userdb_lookup(name, parameters)
+        else:
+            found = await self.room.core.userdb_lookup(
+                name,
+                parameters,
+                authenticated=True,
+                passdb_fields=success.passdb_fields,
+                master_user=success.master_user,
+            )
         if found.result is Found.INTERNAL:
             self.write(wire.fail_line(request_id, code=wire.TEMP_FAIL))
             return
@@ -171,6 +181,10 @@ class LookupConnection(Connection):
             fields["auth_mech"] = success.mechanism
             if success.original_user:
                 fields["original_user"] = success.original_user
+            if success.master_user:
+                fields["master_user"] = fields["auth_user"] = success.master_user
+            if success.anonymous:
+                fields["anonymous"] = "yes"
             if local_name := success.parameters.get("local_name"):
                 fields["local_name"] = local_name
         self.write(wire.found_line(b"USER", request_id, wire.fields_octets(fields), found.user))
@@ -197,8 +211,8 @@ class LookupConnection(Connection):
         elif outcome.result is Result.UNKNOWN:
             self.write(wire.not_found_line(request_id))
         else:
-            code = wire.TEMP_FAIL if outcome.result is Result.INTERNAL else ""
-            self.write(wire.fail_line(request_id, code=code))
+            code = CODES.get(outcome.result, "")
+            self.write(wire.fail_line(request_id, code=code, reason=outcome.reason))
 
     async def _list(self, request_id: int, mask: str, parameters: wire.Parameters) -> None:
         if self._only_uid is not None:

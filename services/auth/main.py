@@ -18,7 +18,7 @@ from roost.settings.schema.logging import LoggingSettings
 from roost.worker.service import Service, Worker
 from services.auth.build import Builder
 from services.auth.client import ClientConnection
-from services.auth.core import Authenticator
+from services.auth.core import Authenticator, Verdict
 from services.auth.failures import FailureQueue
 from services.auth.hashing import Hasher
 from services.auth.lookups import LookupConnection
@@ -55,7 +55,7 @@ class AuthRoom:
             limit=settings.auth_failure_queue_limit,
             random=self._random,
         )
-        self.internal: set[Request] = set()  # internal failures that wait for their delay
+        self.internal: set[Request] = set()  # internal failures and others that wait for a delay of their own
         self._cuid = 0
         worker.every(min(SWEEP_SECS, settings.auth_request_timeout_secs / 2), self._sweep)
 
@@ -77,6 +77,13 @@ class AuthRoom:
             return
         self.internal.add(request)
         request.timer = self.loop.call_later(delay_secs * (1 + self._random.random() / 2), request.release)
+
+    def hold_until(self, request: Request, verdict: Verdict, wait_secs: float) -> None:
+        """A field of a passdb wants the answer later (``delay_until``), a success too."""
+        request.delayed = verdict
+        request.state = State.HELD
+        self.internal.add(request)
+        request.timer = self.loop.call_later(wait_secs, request.release)
 
     async def drain(self, *, politely: bool) -> None:
         """Answer what is held back or at work, then close every connection: our clients reconnect to the next process.

@@ -34,6 +34,8 @@ from services.auth.schemes import Scheme
 
 __all__ = ["PassdbChain", "PassdbOutcome", "PassdbRow", "Result"]
 
+EXTERNAL = "external"  # TLS has proved the client, nobody has a password
+
 _random = random.SystemRandom()
 
 
@@ -188,8 +190,12 @@ class PassdbChain:
             if isinstance(password, Secret) and not verified and not row.settings.deny:
                 if query.mechanism in TOKEN_MECHANISMS and row.token_verifier is not None:
                     by_itself, entry = True, await row.token_verifier.verify_token(query, password)
-                elif row.verifier is not None:
-                    by_itself, entry = True, await row.verifier.verify(query, password)
+                elif row.verifier is not None and query.mechanism != EXTERNAL:
+                    by_itself = True
+                    if not password.reveal():  # some servers take an empty password for no question at all
+                        journal.failed(row.name, "Login attempt with empty password")
+                        return Result.MISMATCH
+                    entry = await row.verifier.verify(query, password)
             if not by_itself:
                 entry = await row.driver.find(query)
             result = Result.UNKNOWN if entry is None else RESULTS[entry.outcome]

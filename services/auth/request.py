@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from roost.auth.api import NO_FIELDS
 from roost.ipc import auth as wire
 from roost.sasl.base import (
     Anonymous,
@@ -52,6 +54,9 @@ class Success:
     mechanism: str
     parameters: wire.Parameters
     since: float
+    passdb_fields: Mapping[str, str] = field(default_factory=lambda: NO_FIELDS, repr=False)
+    master_user: str = ""
+    anonymous: bool = False
 
 
 class Request:
@@ -63,6 +68,7 @@ class Request:
         "candidate",
         "connection",
         "conversation",
+        "delayed",
         "id",
         "mechanism",
         "parameters",
@@ -93,6 +99,7 @@ class Request:
         self.answer = b""
         self.candidate: Candidate | None = None  # whom the proof to come is about
         self.proved: Verdict | None = None  # a success whose last words the client has yet to take
+        self.delayed: Verdict | None = None  # known, but not to be told before its time
         self.rejected: Verdict | None = None  # a failure whose reason the client has yet to take
         self.bind: Bind | None = None  # the client itself is asked for channel binding data
         self.task: asyncio.Task[None] | None = None
@@ -119,7 +126,12 @@ class Request:
                     return
             elif isinstance(turn, Verify):
                 verdict = await core.authenticate(
-                    turn, mechanism, self.parameters, key=connection.key, with_userdb=with_userdb
+                    turn,
+                    mechanism,
+                    self.parameters,
+                    key=connection.key,
+                    with_userdb=with_userdb,
+                    login=connection.login,
                 )
             else:
                 answer = await self._without_password(turn, mechanism, with_userdb)
@@ -152,7 +164,7 @@ class Request:
         if isinstance(turn, Broken):
             self.candidate.journal.failed("", turn.detail)
         elif isinstance(turn, Proved):
-            verdict = await core.admit(self.candidate, with_userdb=with_userdb)
+            verdict = await core.admit(self.candidate, with_userdb=with_userdb, login=self.connection.login)
             verdict.final = turn.data
             return verdict
         return core.refuted(self.candidate)
@@ -161,7 +173,10 @@ class Request:
         """The delay is over: answer."""
         connection = self.connection
         self.unschedule()
-        if connection.requests.get(self.id) is self:
+        delayed, self.delayed = self.delayed, None
+        if delayed is not None:
+            connection.conclude(self, delayed)
+        elif connection.requests.get(self.id) is self:
             del connection.requests[self.id]
             connection.write(self.answer)
 
