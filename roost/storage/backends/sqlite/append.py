@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from roost import durable
-from roost.errors import LimitExceeded
+from roost.errors import LimitExceeded, NoSuchMailbox
 from roost.mime import lines, parts
 from roost.mime.header import header_stop
 from roost.storage import flagbits
@@ -25,6 +25,8 @@ from roost.util.ranges import Ranges
 BODY_BITS = 20  # a body's id is its modseq, then its number inside the append: never used twice
 MAX_UID = (1 << 32) - 1
 
+_MAILBOX = """UPDATE mailbox SET uidnext = uidnext + ?1, messages = messages + ?1, size_octets = size_octets + ?2
+    WHERE id = ?3 AND selectable RETURNING uidnext, uidvalidity, keywords"""
 _BODY = "INSERT INTO body VALUES (?, ?)"
 _BLOB = "INSERT INTO blob VALUES (?, ?)"
 _MESSAGE = "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -126,10 +128,15 @@ class Append:
 
     def run(self, tx: Transaction) -> AppendResult:
         """Inside the transaction. Raises NoSuchMailbox, LimitExceeded."""
-        uidnext, uidvalidity, text = tx.require(self.mailbox, "uidnext, uidvalidity, keywords")
         ready = self._ready
+        size = sum([each.size for each in ready])
+        found = tx.execute(_MAILBOX, (len(ready), size, self.mailbox)).fetchall()
+        if not found:
+            raise NoSuchMailbox("Mailbox doesn't exist any more")
+        after, uidvalidity, text = found[0]
+        uidnext = after - len(ready)
         self.fresh.clear()
-        if uidnext + len(ready) > MAX_UID:
+        if after > MAX_UID:
             raise LimitExceeded("No UIDs are left in this mailbox")
         table = before = tuple(text.split())
         masks: array[int] = array("Q")
@@ -141,7 +148,6 @@ class Append:
             set_keywords(tx, self.mailbox, table)
         modseq = tx.modseq + 1
         first_body = modseq << BODY_BITS
-        size = 0
         for n, each in enumerate(ready):
             body = first_body + n
             if each.data is not None:
@@ -154,13 +160,8 @@ class Append:
             date = self.messages[n].internal_date
             row = (self.mailbox, uidnext + n, body, tx.now if date is None else date, tx.now, each.size, masks[n])
             tx.execute(_MESSAGE, row)
-            size += each.size
         durable.crash_point("store-append")
-        uids = Ranges.span(uidnext, uidnext + len(ready) - 1)
-        tx.execute(
-            "UPDATE mailbox SET uidnext = ?, messages = messages + ?, size_octets = size_octets + ? WHERE id = ?",
-            (uidnext + len(ready), len(ready), size, self.mailbox),
-        )
+        uids = Ranges.span(uidnext, after - 1)
         tx.log(self.mailbox, Kind.APPEND, uids, masks_octets(masks))
         return AppendResult(uidvalidity, uids, modseq)
 

@@ -23,6 +23,7 @@ from roost.errors import Corrupt, RoostError, Unavailable
 from roost.storage.api import Update
 from roost.storage.backends.sqlite.connection import keep_wal, open_connection, translate, translate_os
 from roost.storage.backends.sqlite.transaction import Transaction
+from roost.storage.backends.sqlite.watch import only_one_commit_between
 from roost.storage.journal import Entry
 
 MAX_GROUP = 64
@@ -110,13 +111,16 @@ class Pool:
 
     def _run(self) -> None:
         seat = _Seat()
-        while (writer := self._next(seat)) is not None:
-            writer.work()
+        again: Writer | None = None
+        while (writer := self._next(seat, again)) is not None:
+            again = writer if writer.work() else None
             del writer  # while this thread waits it must not keep a store alive
 
-    def _next(self, seat: _Seat) -> Writer | None:
-        """The writer to work on, when there is one; None: the end."""
+    def _next(self, seat: _Seat, again: Writer | None) -> Writer | None:
+        """The writer to work on, when there is one; None: the end. ``again`` has more to do, after those who wait."""
         with self._lock:
+            if again is not None:
+                self._work.append(again)
             if self._work:
                 return self._work.popleft()
             if self._closing:
@@ -176,6 +180,8 @@ class Writer:
         self._wal_pages = 0
         self._grew = False  # the transaction has written something
         self._commits: list[Commit] = []  # of the group at work
+        self._after = b""  # the head after this writer's last commit, when nobody else's followed at once
+        self._modseq = 0  # the last one at that time
 
     @property
     def idle(self) -> bool:
@@ -190,8 +196,8 @@ class Writer:
             self._working = True
         self.pool.put(self)
 
-    def work(self) -> None:
-        """On a thread of the pool: one group, then back to the end of the line."""
+    def work(self) -> bool:
+        """On a thread of the pool: one group. True: there is more, to be done when others have had their turn."""
         with self._lock:
             jobs = self._waiting[:MAX_GROUP]
             del self._waiting[:MAX_GROUP]
@@ -205,13 +211,12 @@ class Writer:
         self.finish(jobs, commits[0] if len(commits) == 1 else None)
         self._checkpoint_if_due()
         with self._lock:
-            if not self._waiting:
-                self._working = False
-                return
-        self.pool.put(self)
+            self._working = bool(self._waiting)
+            return self._working
 
     def close_connection(self) -> None:
         """Only while idle. The last connection of all processes removes the WAL file."""
+        self._after = b""
         if self.connection is not None:
             connection, self.connection = self.connection, None
             try:
@@ -278,7 +283,9 @@ class Writer:
         durable.crash_point("store-begin")
         connection.execute("BEGIN IMMEDIATE")
         before = self.head()
-        tx = Transaction(connection, self.username, int(time.time()))
+        # Nobody has committed since this writer did: the last modseq is still its own.
+        modseq = self._modseq if before and before == self._after else None
+        tx = Transaction(connection, self.username, int(time.time()), modseq)
         for job in jobs:
             if job.cancelled:
                 job.error = Unavailable("Cancelled before its turn")
@@ -289,7 +296,10 @@ class Writer:
             self._grew = False
             connection.execute("COMMIT")
             if self._grew and before:  # else another process's commit could be taken for this one
-                self._commits.append(Commit(before, self.head(), tx.entries))
+                commit = Commit(before, self.head(), tx.entries)
+                self._commits.append(commit)
+                self._after = commit.after if only_one_commit_between(before, commit.after) else b""
+                self._modseq = tx.modseq
         durable.crash_point("store-committed")
 
     def _run_one(self, tx: Transaction, job: Job, *, alone: bool) -> None:

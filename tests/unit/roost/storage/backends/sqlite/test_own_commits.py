@@ -13,7 +13,7 @@ from roost.storage.api import DELETED, FLAGGED, BackendContext, ConnInfo, Flags,
 from roost.storage.backends.sqlite.backend import SqliteBackend
 from roost.storage.backends.sqlite.flags import Wish, store_inline
 from roost.storage.backends.sqlite.watch import Watch
-from roost.testing.backend.harness import append, flags_of, peek, uids_of
+from roost.testing.backend.harness import append, flags_of, new_message, peek, uids_of
 from roost.util.ranges import Ranges
 
 Test = Callable[[Any, Any], Awaitable[None]]
@@ -119,5 +119,22 @@ def test_an_inline_transaction_that_wrote_nothing(tmp_path: Path, monkeypatch: p
         if not done:
             flag()
         assert done[0] is not None and "\\Flagged" in (await flags_of(inbox))[1]
+
+    play(tmp_path, test)
+
+
+def test_modseqs_of_two_writers(tmp_path: Path) -> None:
+    """Each remembers the last modseq it gave out only as long as nobody else has written."""
+
+    async def test(mine: Any, theirs: Any) -> None:
+        inbox, other = await mine.get_mailbox("INBOX"), await theirs.get_mailbox("INBOX")
+        given = []
+        for mailbox, user in ((inbox, mine), (inbox, mine), (other, theirs), (inbox, mine), (other, theirs)) * 3:
+            given.append((await mailbox.create_messages([new_message(user, b"x")])).modseq)
+            if len(given) % 4 == 0:  # written by another connection of this process
+                op = FlagsOp.ADD if len(given) % 8 else FlagsOp.REMOVE
+                await inbox.update_messages_flags(Ranges.of(1), op, Flags(FLAGGED))
+        assert given == sorted(set(given))
+        assert await uids_of(inbox) == await uids_of(other) == list(range(1, 16))
 
     play(tmp_path, test)
