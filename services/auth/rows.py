@@ -101,7 +101,7 @@ class Judge:
             if "password_noscheme" in fields:
                 stored = Stored(self._schemes["PLAIN"], fields["password_noscheme"].encode("utf-8", "surrogateescape"))
             elif text:
-                stored = parse(text, self._schemes, row.default_scheme)
+                stored = parse(text, self._schemes, row.default_scheme).of_user(query.user)
             else:
                 await self.waste(row, query, password, key)
                 journal.failed(row.name, "No password returned (and no nopassword)")
