@@ -27,6 +27,7 @@ _SOURCES = {name: _HERE.with_name(name + ".lua").read_text() for name in ("core"
 _OWN_FRAME = re.compile(r"\n\t(?:\[roost[^\n]*|\[C\]: in function 'xpcall')(?=\n|\Z)")
 
 Waiter = asyncio.Future[None]
+Lock = asyncio.Lock
 OnTrouble = Callable[[str, BaseException], None]
 
 
@@ -196,8 +197,9 @@ class Bridge:
                 if self._runtime is None:
                     raise LuaFailure("script was closed while it waited")
                 out = coroutine.send(reply)
-        except LuaError as error:  # not by the script: core.lua reports its failures by value
-            raise LuaFailure(text_from_lua(str(error))) from None
+        except LuaError as error:  # outside core.lua's protection: only when its own steps found no memory
+            self._disarm()
+            raise LuaFailure(text_from_lua(str(error)) or "not enough memory") from None
         finally:
             self.running -= 1
         if out is True:

@@ -7,7 +7,7 @@
 local config, py = ...
 local resume, rawyield, running = coroutine.resume, coroutine.yield, coroutine.running
 local isyieldable, create, status = coroutine.isyieldable, coroutine.create, coroutine.status
-local sethook, getinfo = debug.sethook, debug.getinfo
+local sethook, getinfo, metatable_of = debug.sethook, debug.getinfo, debug.getmetatable
 local collectgarbage, error, pcall, xpcall, rawequal = collectgarbage, error, pcall, xpcall, rawequal
 local type, tostring, setmetatable, rawget = type, tostring, setmetatable, rawget
 local arm, disarm = py.arm, py.disarm
@@ -148,15 +148,21 @@ end
 
 local function words(problem)
   if type(problem) == "string" then return problem end
-  local ok, text = pcall(tostring, problem)
-  if ok and type(text) == "string" then return text end
+  local meta = metatable_of(problem)
+  if meta and rawget(meta, "__tostring") ~= nil then
+    local ok, text = pcall(tostring, problem)
+    if ok and type(text) == "string" then return text end
+  end
   return "(error object is a " .. type(problem) .. " value)"
 end
 
 -- Our own functions run on after the budget is used up (see `hook`), the script's do not.
 local function leave(state, ok, ...)
   local text = nil
-  if not ok then text = words((...)) end
+  if not ok then
+    if memory and type((...)) == "string" then disarm() end  -- first of all: at the limit everything else may fail
+    text = words((...))  -- may run the script's __tostring
+  end
   if state.hook then sethook() end
   if memory then disarm() end
   for i = 1, #on_return do on_return[i](state) end
@@ -167,12 +173,17 @@ local function leave(state, ok, ...)
   return false, text
 end
 
+local function armed(fn, ...)  -- inside the protected call: a full heap fails as soon as the limit holds
+  arm()
+  return fn(...)
+end
+
 -- The body of every coroutine that bridge.py starts. → true, values… | nil, text
 function core.enter(fn, ...)
   local state = new_state()
   current = state
   if state.hook then sethook(state.hook, "", SLICE) end
-  if memory then arm() end
+  if memory then return leave(state, xpcall(armed, handler, fn, ...)) end
   return leave(state, xpcall(fn, handler, ...))
 end
 

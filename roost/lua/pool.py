@@ -51,7 +51,13 @@ class Pool:
         try:
             yield script
         finally:
-            self._give(script)
+            if script.exhausted and script in self._all:
+                self._all.remove(script)  # without memory: the next call gets a fresh one
+                self._wake()
+            if script in self._all:
+                self._give(script)
+            elif not script.running:
+                await script.close()
 
     async def _take(self) -> Script:
         if self._closed:

@@ -158,9 +158,10 @@ else
     if what == "count" then return collect("count") end
     error("collectgarbage('" .. tostring(what) .. "') is not allowed in a restricted script", 2)
   end
-  getmetatable("").__index = env.string
-  getmetatable("").__metatable = false
 end
 env.os.exit = no_exit
+local strings = getmetatable("")
+strings.__index = env.string  -- what a script adds to string, its strings have
+if not full then strings.__metatable = false end
 
 return env, load_script

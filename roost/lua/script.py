@@ -50,6 +50,7 @@ class Script:
         self.settings = settings
         self.event = Event(parent, categories=("lua",), fields={"script": name})
         self.parent = parent
+        self.exhausted = False  # a call found no memory: the runtime may be full of what the script keeps
         self._started = False
         self._closed = False
         self._bridge = Bridge(_config(settings), self._trouble, self._deprecated)
@@ -194,6 +195,8 @@ class Script:
         try:
             found = await self._bridge.run(function, tuple([self.push(value) for value in values]))
         except LuaFailure as error:
+            if error.reason.endswith("not enough memory"):
+                self.exhausted = True
             raise LuaFailure(f"lua_pcall({name}, {len(values)}, {results}) failed: {error}", error.reason) from None
         if results < 0 or len(found) == results:
             return found

@@ -114,7 +114,9 @@ def test_functions_live_in_the_metatable() -> None:
 @pytest.mark.parametrize("trust", ["full", "restricted"])
 def test_restricted_globals(trust: str) -> None:
     assert reason("restrict_write", lua_trust=trust).endswith("attempt to write to undeclared global variable fresh")
-    assert reason("restrict_read", lua_trust=trust).endswith("attempt to write to read undeclared global variable fresh")
+    assert reason("restrict_read", lua_trust=trust).endswith(
+        "attempt to write to read undeclared global variable fresh"
+    )
     assert reason("restrict_nil", lua_trust=trust).endswith("attempt to write to undeclared global variable fresh")
     assert call("restrict_function", lua_trust=trust) == (7,)
     assert call("restrict_off", lua_trust=trust) == (1,)
