@@ -31,7 +31,8 @@ class LuaHttp:
     def __init__(self, log: Log, base: HttpSettings | None = None) -> None:
         self._log = log
         self._base = base or HttpSettings(max_parallel_connections=PARALLEL)
-        self._clients: dict[HttpSettings, HttpClient] = {}
+        self._known: dict[HttpSettings, HttpSettings] = {}  # equal settings become the same object
+        self._clients: dict[int, HttpClient] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def settings(self, values: Mapping[str, Any], compat: bool) -> tuple[HttpSettings, list[str]]:
@@ -41,12 +42,12 @@ class LuaHttp:
         if strange and not compat:
             raise ConfigError(f"{strange[0]}: only strings and numbers can be settings", key=strange[0])
         settings, notes = from_values(plain, compat=compat, base=self._base)
+        settings = self._known.setdefault(settings, settings)
         return settings, notes + [f"{key} is no string or number and ignored" for key in strange]
 
     def check(self, method: str, url: str) -> None:
         """Raises ValueError."""
-        Request(method, "")
-        _parsed(url)
+        _checked(method, url)
 
     async def submit(
         self,
@@ -91,10 +92,17 @@ class LuaHttp:
         if loop is not self._loop:
             self._loop = loop
             self._clients = {}
-        client = self._clients.get(settings)
+        client = self._clients.get(id(settings))
         if client is None:
-            client = self._clients[settings] = HttpClient(settings, self._log)
+            settings = self._known.setdefault(settings, settings)
+            client = self._clients[id(settings)] = HttpClient(settings, self._log)
         return client
+
+
+@lru_cache(maxsize=1024)
+def _checked(method: str, url: str) -> None:
+    Request(method, "")
+    _parsed(url)
 
 
 @lru_cache(maxsize=1024)

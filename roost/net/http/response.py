@@ -240,6 +240,8 @@ class ResponseReader:
             raise (BodyError if self._head is not None else Malformed)(str(error)) from None
 
     def _event(self, connection: h11.Connection, event: object) -> Reply | None:
+        if isinstance(event, (h11.InformationalResponse, h11.Response)) and not event.http_version.startswith(b"1."):
+            raise Malformed("Bad HTTP version")
         if isinstance(event, h11.InformationalResponse):
             if len(self.informed) >= self._limits.fields:
                 raise Malformed("Excessive number of interim responses")
