@@ -116,15 +116,10 @@ class Request:
                 turn = _as_certified(turn, tls.certified_name(self.parameters))
             if isinstance(turn, External):
                 turn = Broken(NO_NAME)
-            if isinstance(turn, Token):
-                given = Verify(turn.authcid, turn.token)
-                verdict = await core.authenticate(
-                    given, mechanism, self.parameters, key=connection.key, with_userdb=with_userdb
-                )
-                if not verdict.ok and not verdict.internal:
-                    connection.reject(self, turn.failed(TokenFailure.INVALID_TOKEN), verdict)
-                    return
-            elif isinstance(turn, Verify):
+            token = turn if isinstance(turn, Token) else None
+            if token is not None:
+                turn = Verify(token.authcid, token.token)
+            if isinstance(turn, Verify):
                 verdict = await core.authenticate(
                     turn,
                     mechanism,
@@ -133,6 +128,9 @@ class Request:
                     with_userdb=with_userdb,
                     login=connection.login,
                 )
+                if token is not None and not verdict.ok and not verdict.internal:
+                    connection.reject(self, token.failed(TokenFailure.INVALID_TOKEN), verdict)
+                    return
             else:
                 answer = await self._without_password(turn, mechanism, with_userdb)
                 if isinstance(answer, Challenge):

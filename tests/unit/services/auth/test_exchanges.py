@@ -167,15 +167,12 @@ def test_a_right_client_gets_in(room: Room, name: str) -> None:
     assert not room.client.requests
 
 
-@pytest.mark.parametrize("name", sorted(MECHANISMS))
-@pytest.mark.parametrize("at", [0, 1, 2])
+@pytest.mark.parametrize(("name", "at"), [(name, at) for name in sorted(MECHANISMS) for at in range(len(steps(name)))])
 @pytest.mark.parametrize(
     "octets", [b"", b"\0", b"\xff\xfe\xfd", b"\x01" * 40, b"," * 300, b"a" * 2001, b"\r\n\t\x01t", b"*"], ids=repr
 )
 def test_any_octets_at_any_step_end_that_exchange_only(room: Room, name: str, at: int, octets: bytes) -> None:
     right = steps(name)
-    if at >= len(right):
-        pytest.skip("no such step")
     answers = [*right[:at], lambda _: octets]
     last = run(room, name, answers)
     if name in ("ANONYMOUS",) and len(octets) < 256 and octets.isascii() and octets.decode().isprintable():
