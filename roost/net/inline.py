@@ -14,13 +14,15 @@ Until its first wait such code runs outside any task: it must not use ``asyncio.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
-from functools import partial
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from roost.storage import waiting
+from roost.storage.waiting import Coming
+
+__all__ = ["Coming", "Direct", "run_direct", "run_inline"]
 
 T = TypeVar("T")
-
-_direct = False  # what runs now was started by run_direct and may wait for a Coming without a task
 
 
 def run_inline(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T]) -> asyncio.Task[T] | None:
@@ -29,14 +31,13 @@ def run_inline(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T]) ->
     Ended: returns None (its result is dropped); what it raised is raised here. Waiting: returns the task that will
     finish it; the caller keeps the task and looks after its exception.
     """
-    global _direct
-    before, _direct = _direct, False
+    before, waiting.direct = waiting.direct, False
     try:
         first = coro.send(None)
     except StopIteration:
         return None
     finally:
-        _direct = before
+        waiting.direct = before
     return asyncio.Task(_Started(coro, first), loop=loop)
 
 
@@ -47,68 +48,16 @@ def run_direct(
 
     ``around`` is called with what is to be run when the value has come, and runs it.
     """
-    global _direct
-    before, _direct = _direct, True
+    before, waiting.direct = waiting.direct, True
     try:
         first = coro.send(None)
     except StopIteration:
         return None
     finally:
-        _direct = before
+        waiting.direct = before
     if type(first) is Coming:
         return Direct(loop, coro, around, first)
     return asyncio.Task(_Started(coro, first), loop=loop)
-
-
-class Coming(Generic[T]):
-    """A value that one waiter awaits, or an error: a future without a loop's turn between its coming and the waiter.
-
-    Awaited in a task it behaves like a future. ``set_result`` and ``set_exception`` once only, on the loop's thread.
-    """
-
-    __slots__ = ("_done", "_error", "_resume", "_value")
-
-    def __init__(self) -> None:
-        self._done = False
-        self._value: T | None = None
-        self._error: BaseException | None = None
-        self._resume: Callable[[], object] | None = None
-
-    def done(self) -> bool:
-        return self._done
-
-    def set_result(self, value: T) -> None:
-        self._value = value
-        self._come()
-
-    def set_exception(self, error: BaseException) -> None:
-        self._error = error
-        self._come()
-
-    def _come(self) -> None:
-        if self._done:
-            raise asyncio.InvalidStateError("the value has come already")
-        self._done = True
-        resume, self._resume = self._resume, None
-        if resume is not None:
-            resume()
-
-    def __await__(self) -> Generator[Any, None, T]:
-        if not self._done:
-            if _direct:
-                yield self
-            else:
-                future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                self._resume = partial(_settle, future)
-                yield from future
-        if self._error is not None:
-            raise self._error
-        return self._value  # type: ignore[return-value]  # set_result came before
-
-
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 class Direct:
@@ -160,8 +109,7 @@ class Direct:
         self._around(self._step)
 
     def _step(self, error: BaseException | None = None) -> None:
-        global _direct
-        before, _direct = _direct, True
+        before, waiting.direct = waiting.direct, True
         try:
             first = self._coro.send(None) if error is None else self._coro.throw(error)
         except StopIteration:
@@ -172,7 +120,7 @@ class Direct:
             self._done = True
             self._error = exc
         finally:
-            _direct = before
+            waiting.direct = before
         if self._done:
             self._end()
         elif type(first) is Coming:

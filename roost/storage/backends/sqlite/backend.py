@@ -190,7 +190,10 @@ class SqliteBackend:
             give_back_memory()
 
     def answered(self, store: Store, jobs: list[Job]) -> None:
-        """On the loop: a group of jobs is done. Hints go out first, so that nobody is told later than the client."""
+        """On the loop: a group of jobs is done. Hints go out first, so that nobody is told later than the client.
+
+        Who waits for an answer may go on inside ``answer``, with new jobs and with anything else.
+        """
         store.pending -= len(jobs)
         for job in jobs:
             if job.error is None:
@@ -198,6 +201,7 @@ class SqliteBackend:
                     self.publish(hint)
             elif job.answer is None:
                 self.complain(f"{store.path}: upkeep: {job.error}")
+        for job in jobs:
             answer(job)
 
     def complain(self, text: str) -> None:

@@ -28,6 +28,7 @@ from roost.storage.backends.sqlite.transaction import LOG, Transaction
 from roost.storage.backends.sqlite.watch import Watch, only_one_commit_between
 from roost.storage.backends.sqlite.writer import Commit, Job, Writer
 from roost.storage.journal import Entry
+from roost.storage.waiting import Coming
 
 if TYPE_CHECKING:
     from roost.storage.backends.sqlite.backend import SqliteBackend
@@ -246,13 +247,13 @@ class Database:
         undo: Callable[[], None] | None = None,
     ) -> T:
         """Do it in the writer's next transaction; durable on return."""
-        answer = self.backend.clock.future()
+        answer: Coming[T] = Coming()
         job = Job(run, answer, prepare=prepare, undo=undo)
         self.wrote = True
         self.pending += 1
         self.writer.submit(job)
         try:
-            return await answer  # type: ignore[no-any-return]  # what run returned
+            return await answer
         except BaseException as exc:
             job.cancelled = True
             if isinstance(exc, RoostError):

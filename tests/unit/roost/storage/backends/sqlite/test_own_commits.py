@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from roost.net.inline import Direct, run_direct
 from roost.storage.api import DELETED, FLAGGED, BackendContext, ConnInfo, Flags, FlagsOp, Identity
 from roost.storage.backends.sqlite.backend import SqliteBackend
 from roost.storage.backends.sqlite.flags import Wish, store_inline
@@ -136,5 +137,27 @@ def test_modseqs_of_two_writers(tmp_path: Path) -> None:
                 await inbox.update_messages_flags(Ranges.of(1), op, Flags(FLAGGED))
         assert given == sorted(set(given))
         assert await uids_of(inbox) == await uids_of(other) == list(range(1, 16))
+
+    play(tmp_path, test)
+
+
+def test_a_command_goes_on_inside_the_answer(tmp_path: Path) -> None:
+    """Without a task; one that is cancelled while its job is at work hears nothing more, and the job is done."""
+
+    async def test(mine: Any, theirs: Any) -> None:
+        inbox, loop = await mine.get_mailbox("INBOX"), asyncio.get_running_loop()
+        await append(inbox, mine, b"first")
+        ended: list[Any] = []
+        for cancel in (False, True):
+            told = asyncio.Event()
+            work = run_direct(loop, inbox.create_messages([new_message(mine, b"x")]), lambda step: step())
+            assert type(work) is Direct
+            work.add_done_callback(lambda work, told=told: (ended.append(work.cancelled()), told.set()))
+            if cancel:
+                work.cancel()
+            await told.wait()
+        assert ended == [False, True]
+        await append(inbox, mine, b"last")
+        assert (await uids_of(inbox))[:2] == [1, 2]
 
     play(tmp_path, test)
