@@ -112,6 +112,9 @@ class Batch:
 class Driver(Protocol):
     """What a driver implements. ``user`` is whom the caller acts for, which shared keys may have too."""
 
+    loop_bound: bool
+    """Whether it works on the event loop of its first call only (connections); another loop gets one of its own."""
+
     async def lookup(self, key: Key, user: str) -> Values | None:
         """The values, at least one; None: the key is absent or expired. Raises Unavailable."""
         ...

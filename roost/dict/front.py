@@ -6,8 +6,8 @@ A transaction that is forgotten is rolled back: nothing is done before ``commit`
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 
 from roost.dict import keys
 from roost.dict.api import (
@@ -32,12 +32,19 @@ ABORTED_ALREADY = "dict transaction already aborted"
 
 
 class Dict:
-    """One dictionary of the configuration. Calls may run at the same time."""
+    """One dictionary of the configuration. Calls may run at the same time. ``reopen`` makes another driver like it, for
+    calls from another event loop than its own (a script where Lua cannot yield)."""
 
-    def __init__(self, driver: Driver, settings: DictSettings) -> None:
+    def __init__(self, driver: Driver, settings: DictSettings, reopen: Callable[[], Driver] | None = None) -> None:
         self.name = settings.name
         self.settings = settings
         self._driver = driver
+        self._reopen = reopen if driver.loop_bound else None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        try:
+            self._loop = asyncio.get_running_loop()
+        except RuntimeError:
+            pass  # made before the loop: the one of the first call
         self._timeout_secs = settings.timeout_msecs / 1000
 
     async def lookup(self, key: str, user: str = "") -> Values | None:
@@ -45,13 +52,14 @@ class Dict:
         parsed = self.key(key, user)
         try:
             async with asyncio.timeout(self._timeout_secs):
-                return await self._driver.lookup(parsed, user)
+                async with self.driver() as driver:
+                    return await driver.lookup(parsed, user)
         except TimeoutError:
             raise self._late() from None
 
     async def iterate(
         self, path: str, flags: Flags = Flags.NONE, user: str = "", max_rows: int = 0
-    ) -> AsyncIterator[tuple[str, Values]]:
+    ) -> AsyncGenerator[tuple[str, Values], None]:
         """The pairs below ``path``, all read before the first is given. ``max_rows`` stops there; 0: more than
         ``dict_max_iterate_rows`` raise LimitExceeded. Raises Malformed, Unavailable."""
         parsed = self.key(path, user)
@@ -62,7 +70,8 @@ class Dict:
         asked = flags & ~Flags.NO_VALUE if Flags.SORT_BY_VALUE in flags else flags
         try:
             async with asyncio.timeout(self._timeout_secs):
-                rows = list(await self._driver.rows(parsed, asked, user, wanted))
+                async with self.driver() as driver:
+                    rows = list(await driver.rows(parsed, asked, user, wanted))
         except TimeoutError:
             raise self._late() from None
         if len(rows) > most and (sorting or not 0 < max_rows <= most):
@@ -80,17 +89,35 @@ class Dict:
         self, path: str, flags: Flags = Flags.NONE, user: str = "", max_rows: int = 0
     ) -> list[tuple[str, Values]]:
         """``iterate`` as a list."""
-        async with aclosing(self.iterate(path, flags, user, max_rows)) as rows:  # type: ignore[type-var]
+        async with aclosing(self.iterate(path, flags, user, max_rows)) as rows:
             return [row async for row in rows]
 
     def transaction(self, user: str = "", expire_secs: int = 0) -> Transaction:
         """Begin collecting changes. What is set in it vanishes ``expire_secs`` after the commit; 0 = never."""
         if not 0 <= expire_secs <= self.settings.max_expire_secs:
             raise LimitExceeded("The dict expiry is too long", detail=f"{expire_secs}; dict_max_expire")
-        return Transaction(self, self._driver, user, expire_secs)
+        return Transaction(self, user, expire_secs)
 
     async def close(self) -> None:
         await self._driver.close()
+
+    @asynccontextmanager
+    async def driver(self) -> AsyncIterator[Driver]:
+        """The driver for the running loop."""
+        if self._reopen is None:
+            yield self._driver
+            return
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        if self._loop is loop:
+            yield self._driver
+            return
+        own = self._reopen()
+        try:
+            yield own
+        finally:
+            await own.close()
 
     def key(self, text: str, user: str) -> Key:
         """Raises Malformed, LimitExceeded."""
@@ -103,9 +130,8 @@ class Dict:
 class Transaction:
     """Changes that are done together by ``commit``, in their order. One caller at a time."""
 
-    def __init__(self, owner: Dict, driver: Driver, user: str, expire_secs: int) -> None:
+    def __init__(self, owner: Dict, user: str, expire_secs: int) -> None:
         self._owner = owner
-        self._driver = driver
         self._user = user
         self._expire_secs = expire_secs
         self._timestamp_ns = 0
@@ -149,7 +175,8 @@ class Transaction:
         batch = Batch(tuple(changes), self._user, self._expire_secs, self._timestamp_ns)
         try:
             async with asyncio.timeout(self._owner.settings.timeout_msecs / 1000):
-                return await self._driver.apply(batch)
+                async with self._owner.driver() as driver:
+                    return await driver.apply(batch)
         except TimeoutError:
             return CommitResult(Outcome.UNCERTAIN, "the dict did not answer in time")
         except RoostError as error:

@@ -12,7 +12,8 @@ from roost.settings.schema.dict import DictSettings
 
 def open_dict(settings: DictSettings, surroundings: Surroundings = Surroundings()) -> Dict:  # noqa: B008 - frozen
     """A dict by its settings. Nothing is connected or read yet. Raises ConfigError."""
-    return Dict(factory(settings.driver or settings.name)(settings, surroundings), settings)
+    make = factory(settings.driver or settings.name)
+    return Dict(make(settings, surroundings), settings, lambda: make(settings, surroundings))
 
 
 class Dicts:

@@ -51,7 +51,7 @@ LAYERS: dict[str, int] = {
 SIBLINGS: dict[str, set[str]] = {
     "roost.imap": {"roost.mime"},
     "roost.util": {"roost.errors"},
-    "roost.lua": {"roost.storage", "roost.auth"},
+    "roost.lua": {"roost.storage", "roost.auth", "roost.dict"},
     "roost.events": {"roost.proc"},
     "roost.proc": {"roost.settings", "roost.durable", "roost.events"},
     "roost.settings": {"roost.proc"},

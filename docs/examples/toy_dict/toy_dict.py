@@ -16,6 +16,8 @@ from roost.settings.schema.dict import DictSettings
 
 
 class ToyDict:
+    loop_bound = False
+
     def __init__(self, path: Path, surroundings: Surroundings) -> None:
         self._path = path
         self._clock = surroundings.clock

@@ -12,6 +12,8 @@ TEXT = "This dict always fails"
 
 
 class FailDriver:
+    loop_bound = False
+
     async def lookup(self, key: Key, user: str) -> Values | None:
         raise Unavailable(TEXT)
 

@@ -27,6 +27,8 @@ OPEN_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class FileDriver:
+    loop_bound = False
+
     def __init__(self, settings: DictSettings, surroundings: Surroundings) -> None:
         self._settings = settings
         self._clock = surroundings.clock

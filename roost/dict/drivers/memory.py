@@ -12,6 +12,8 @@ PURGE_EVERY = 1000  # commits
 
 
 class MemoryDriver:
+    loop_bound = False
+
     def __init__(self, surroundings: Surroundings) -> None:
         self._clock = surroundings.clock
         self._table: table.Table = {}

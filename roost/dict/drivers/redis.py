@@ -33,6 +33,8 @@ GLOB = str.maketrans({char: "\\" + char for char in "*?[]^\\"})
 
 
 class RedisDriver:
+    loop_bound = True
+
     def __init__(self, settings: DictSettings, surroundings: Surroundings) -> None:
         self._settings = settings
         self._timeout_secs = settings.redis_request_timeout_msecs / 1000

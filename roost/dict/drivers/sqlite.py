@@ -56,6 +56,8 @@ PURGE = (
 
 
 class SqliteDriver:
+    loop_bound = False
+
     def __init__(self, settings: DictSettings, surroundings: Surroundings) -> None:
         self._settings = settings
         self._clock = surroundings.clock

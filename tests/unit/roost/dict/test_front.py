@@ -307,6 +307,8 @@ def test_a_driver_that_hangs_is_given_up(tmp_path: Path) -> None:
         forever: asyncio.Event = asyncio.Event()
 
         class Hanging:
+            loop_bound = False
+
             async def lookup(self, *_: object) -> None:
                 await forever.wait()
 
@@ -318,7 +320,6 @@ def test_a_driver_that_hangs_is_given_up(tmp_path: Path) -> None:
         with pytest.raises(Unavailable, match="in time"):
             await made.all_rows("shared/")
         change = made.transaction()
-        change._driver = made._driver
         change.unset("shared/a")
         assert (await change.commit()).outcome is Outcome.UNCERTAIN
 
