@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
-from roost.auth.api import Passdb, Userdb
+from roost.auth.api import PASSDB_GROUP, USERDB_GROUP, Passdb, Userdb, store_of
 from roost.errors import ConfigError, RoostError
 from roost.events.log import Log
 from roost.settings.schema.auth import AuthSettings, PassdbSettings, UserdbSettings
@@ -15,10 +16,11 @@ from roost.worker.offload import Offload
 from services.auth.core import Authenticator
 from services.auth.credentials import Fakes
 from services.auth.hashing import Hasher
+from services.auth.installed import installed
 from services.auth.passdb import DEFAULT_SCHEMES, PASSDBS
 from services.auth.passdb.base import DriverContext
 from services.auth.passdbs import PassdbChain, PassdbRow
-from services.auth.schemes import ALL_SCHEMES, SCHEMES, Stored
+from services.auth.schemes import ALL_SCHEMES, SCHEMES, Scheme, Stored
 from services.auth.templates import FieldTemplates
 from services.auth.userdb import USERDBS
 from services.auth.userdbs import UserdbChain, UserdbRow
@@ -26,6 +28,15 @@ from services.auth.username import NameRules
 
 GENERAL_SCHEME = "CRYPT"  # the default of passdb_default_password_scheme
 MAX_PROTOCOLS = 64
+DENY = "deny"  # the driver whose users are refused without being asked to
+NEED_NO_PASSDB = frozenset({"ANONYMOUS"})
+NEED_CREDENTIALS = frozenset(
+    {
+        *("SCRAM-SHA-1", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"),
+        *("CRAM-MD5", "DIGEST-MD5"),
+    }
+)
+"""Mechanisms that never see the password: a passdb must tell what is stored."""
 
 
 class Databases(Protocol):
@@ -53,7 +64,7 @@ class Builder:
         self._hasher = hasher
         self._schemes = ALL_SCHEMES if settings.auth_allow_weak_schemes else SCHEMES
         self._fakes = Fakes(settings.auth_decoy_secret.encode("utf-8", "surrogateescape") or os.urandom(32))
-        self._passdb_rows: list[PassdbRow] = []
+        self._passdb_rows: list[tuple[PassdbSettings, PassdbRow]] = []
         self._userdb_rows: list[UserdbRow] = []
         self._passdbs: dict[str, PassdbChain] = {}
         self._userdbs: dict[str, UserdbChain] = {}
@@ -74,16 +85,22 @@ class Builder:
 
         Raises ConfigError.
         """
-        passdbs = self._config.passdbs_of("")
-        if not passdbs:
-            raise ConfigError("No passdbs specified in configuration file. PLAIN mechanism needs one", key="passdb")
-        last = passdbs[-1]
-        if last.result_success == "continue":
-            raise ConfigError("Last passdb can't have result_success=continue", key=f"passdb {last.name}")
-        for name in sorted({_default_scheme(one) for one in passdbs}):
+        passdbs = [one for one in self._config.passdbs_of("") if not one.master]
+        mechanisms = [name.upper() for name in self._settings.auth_mechanisms]
+        needy = [name for name in mechanisms if name not in NEED_NO_PASSDB]
+        if needy and not passdbs:
+            raise ConfigError(
+                f"No passdbs specified in configuration file. {needy[0]} mechanism needs one", key="passdb"
+            )
+        if passdbs and passdbs[-1].result_success == "continue":
+            raise ConfigError("Last passdb can't have result_success=continue", key=f"passdb {passdbs[-1].name}")
+        for name in sorted({_default_scheme(one) for one in self._config.passdbs_of("")}):
             await self._make_decoy(name)
-        self.passdbs("")
+        chain = self.passdbs("")
         self.userdbs("")
+        for name in needy:
+            if name in NEED_CREDENTIALS and not any(_gives(row, name.lower()) for row in chain.rows):
+                raise ConfigError(f"{name} mechanism can't be supported with given passdbs", key="auth_mechanisms")
 
     def passdbs(self, protocol: str) -> PassdbChain:
         """The chain of a protocol. Raises ConfigError when first built."""
@@ -105,23 +122,41 @@ class Builder:
         return chain
 
     def _passdb(self, settings: PassdbSettings) -> PassdbRow:
-        for row in self._passdb_rows:
-            if row.settings == settings:
+        for known, row in self._passdb_rows:
+            if known == settings:
                 return row
+        key = f"passdb {settings.name}"
+        if settings.master and settings.deny:
+            raise ConfigError("Master passdb can't have deny=yes", key=key)
         name = settings.driver or settings.name
         factory = PASSDBS.get(name)
-        if factory is None:
-            known = ", ".join(PASSDBS)
-            raise ConfigError(f"Unknown passdb driver '{name}' (there are: {known})", key=f"passdb {settings.name}")
-        driver: Passdb = factory(settings, self._context)
+        driver: Passdb
+        if factory is not None:
+            driver = factory(settings, self._context)
+        else:
+            driver = installed(PASSDB_GROUP, "passdb", name, PASSDBS, key=key)(settings.python_settings, self._context)
         scheme = _default_scheme(settings)
         if scheme not in self._schemes:
             raise ConfigError(f"Unknown scheme {scheme}", key="passdb_default_password_scheme")
-        row = PassdbRow(
-            settings.name, settings, driver, FieldTemplates(settings.fields), scheme, self._decoys.get(scheme)
-        )
-        self._passdb_rows.append(row)
+        rehash = self._rehash(settings, driver, key)
+        given = replace(settings, deny=True) if name == DENY else settings
+        templates = FieldTemplates(settings.fields)
+        row = PassdbRow(settings.name, given, driver, templates, scheme, self._decoys.get(scheme), rehash)
+        self._passdb_rows.append((settings, row))
         return row
+
+    def _rehash(self, settings: PassdbSettings, driver: Passdb, key: str) -> Scheme | None:
+        """What passwords are to be stored by, if the driver can."""
+        if not settings.rehash_scheme:
+            return None
+        scheme = self._schemes.get(settings.rehash_scheme.upper())
+        if scheme is None:
+            raise ConfigError(f"Unknown scheme {settings.rehash_scheme}", key="passdb_rehash_scheme")
+        if scheme.for_user is not None:
+            raise ConfigError(f"{scheme.name} is tied to the user's name", key="passdb_rehash_scheme")
+        if store_of(driver) is None:
+            raise ConfigError("passdb_rehash_scheme: this driver cannot store passwords", key=key)
+        return scheme
 
     def _userdb(self, settings: UserdbSettings) -> UserdbRow:
         for row in self._userdb_rows:
@@ -129,10 +164,12 @@ class Builder:
                 return row
         name = settings.driver or settings.name
         factory = USERDBS.get(name)
-        if factory is None:
-            known = ", ".join(USERDBS)
-            raise ConfigError(f"Unknown userdb driver '{name}' (there are: {known})", key=f"userdb {settings.name}")
-        driver: Userdb = factory(settings, self._context)
+        driver: Userdb
+        if factory is not None:
+            driver = factory(settings, self._context)
+        else:
+            made = installed(USERDB_GROUP, "userdb", name, USERDBS, key=f"userdb {settings.name}")
+            driver = made(settings.python_settings, self._context)
         row = UserdbRow(settings.name, settings, driver, FieldTemplates(settings.fields))
         self._userdb_rows.append(row)
         return row
@@ -160,3 +197,8 @@ def _default_scheme(settings: PassdbSettings) -> str:
     name = settings.default_password_scheme.upper()
     own = DEFAULT_SCHEMES.get(settings.driver or settings.name)
     return own if own is not None and name == GENERAL_SCHEME else name
+
+
+def _gives(row: PassdbRow, mechanism: str) -> bool:
+    """Whether this passdb can tell what is stored, to this mechanism."""
+    return row.credentials and (not row.mechanisms or mechanism in row.mechanisms)

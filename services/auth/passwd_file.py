@@ -24,6 +24,7 @@ from roost.errors import ConfigError, Refused, Unavailable
 from roost.events.log import Log
 from roost.settings.variables import expand, expand_path
 from services.auth.passdb.base import DriverContext
+from services.auth.passwd_write import replace_password
 
 MAX_FILES = 256
 INLINE_OCTETS = 256 * 1024  # a file up to this size is read on the loop
@@ -40,12 +41,13 @@ Stamp = tuple[int, int, int]
 class Row:
     """One user's line, taken apart when first asked for."""
 
-    __slots__ = ("_entry", "_place", "extra", "gid", "home", "password", "uid", "variable")
+    __slots__ = ("_entry", "_place", "extra", "gid", "home", "line_password", "password", "uid", "variable")
 
     def __init__(self, line: str) -> None:
         parts = line.split(":", 7)
         parts += [""] * (8 - len(parts))
         _user, self.password, self.uid, self.gid, _gecos, self.home, _shell, extra = parts
+        self.line_password = self.password  # as the file has it
         legacy = _legacy.match(self.password)
         if legacy is not None:
             self.password = LEGACY_SCHEMES[legacy[2]] + legacy[1]
@@ -154,6 +156,7 @@ class PasswdFiles:
         self._tables: dict[str, Table] = {}  # least recently used first
         self._reading: dict[str, asyncio.Future[Table]] = {}
         self._last_query: Query | None = None
+        self._storing = asyncio.Lock()
         self.typical = ""
 
     async def table(self, query: Query) -> Table | None:
@@ -181,6 +184,16 @@ class PasswdFiles:
         if self._variable:
             self._tables[path] = self._tables.pop(path)
         return table
+
+    async def store(self, query: Query, password_text: str) -> None:
+        """Replace a user's stored password, unless somebody else has just done so. Raises Unavailable, Refused."""
+        table = await self.table(query)
+        row = table.row(query.user) if table is not None else None
+        if row is None:
+            raise Refused("No such user.", detail="the user is gone")
+        path = expand_path(self.path, query.variables()) if self._variable else self.path
+        async with self._storing:
+            await self._offload(replace_password, path, query.user, row.line_password, password_text, self._max_octets)
 
     def cached(self, query: Query) -> Table | None:
         """The table in memory when it is the only one and still fresh: the quick way of most lookups.

@@ -16,7 +16,7 @@ from services.auth.credentials import Wanted
 from services.auth.hashing import Hasher
 from services.auth.journal import Journal
 from services.auth.results import Result
-from services.auth.schemes import BadHash, Scheme, Stored, parse
+from services.auth.schemes import BadHash, Scheme, Stored, parse, write
 from services.auth.templates import FieldTemplates
 
 TOKEN_MECHANISMS = frozenset({"oauthbearer", "xoauth2"})
@@ -166,7 +166,7 @@ class Judge:
 
         try:
             await self._hasher.run(make, query.user)
-            await store.store(query, f"{{{scheme.name}}}{made[0].decode('ascii')}")
+            await store.store(query, write(scheme, made[0]))
         except RoostError as error:
             journal.error(row.name, f"The password could not be stored by {scheme.name}: {error.detail or error}")
         except Exception:

@@ -33,6 +33,11 @@ class FieldTemplates:
     def __bool__(self) -> bool:
         return bool(self._fields)
 
+    @property
+    def variables(self) -> frozenset[str]:
+        """The names that are looked up."""
+        return self._needed
+
     def expanded(self, query: Query, found: Mapping[str, str], provider: str) -> Mapping[str, str]:
         """The fields for this query; ``found`` is what the database said, as ``%{provider:name}``.
 
@@ -44,6 +49,8 @@ class FieldTemplates:
                 return known
         variables = query.variables(self._needed)
         if self._databases:
+            if query.passdb_fields:
+                variables.update((f"passdb:{name}", value) for name, value in query.passdb_fields.items())
             variables.update((f"{provider}:{name}", value) for name, value in found.items())
         if self._userdb:
             variables.update((name, found[name]) for name in ("home", "uid", "gid") if name in found)

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from roost.auth.api import Query, Userdb
 from roost.errors import RoostError, Unavailable
 from roost.settings.schema.auth import UserdbSettings
-from services.auth.fields import merge, renamed
+from services.auth.fields import USERDB_IMPORT, merge, renamed
 from services.auth.journal import Journal
+from services.auth.owners import resolve
 from services.auth.templates import FieldTemplates
 
 
@@ -67,7 +68,7 @@ class UserdbChain:
                 outcome.fields = fields
             elif result is Found.INTERNAL:
                 rule = settings.result_internalfail
-                internal_seen = True
+                internal_seen = query.seen_internal = True
             else:
                 rule = settings.result_failure
             if rule.endswith("-ok"):
@@ -90,11 +91,16 @@ class UserdbChain:
                 journal.step(row.name, "unknown user")
                 return Found.UNKNOWN
             if row.settings.fields_import_all:
-                merge(fields, found)
+                merge(fields, found, USERDB_IMPORT)
             if row.templates:
-                merge(fields, row.templates.expanded(query, {**fields, **found}, "userdb"))
+                merge(fields, row.templates.expanded(query, {**fields, **found}, "userdb"), USERDB_IMPORT)
+            if fields:
+                resolve(fields)
         except RoostError as error:
             journal.error(row.name, error.detail or error.client_text)
+            return Found.INTERNAL
+        except Exception:
+            journal.exception(f"{row.name}: the driver failed")
             return Found.INTERNAL
         if fields:
             query.user = renamed(query.user, fields)
@@ -103,10 +109,19 @@ class UserdbChain:
         return Found.OK
 
     async def iterate(self) -> AsyncIterator[str]:
-        """Every user of every userdb that can tell, each once a database. Raises Unavailable."""
+        """Every user of every userdb that can tell, each once a database.
+
+        One that fails does not keep back the others' users. Raises Unavailable, at the end.
+        """
         iterators = [names for row in self.rows if (names := row.driver.iterate()) is not None]
         if not iterators:
             raise Unavailable("Listing users failed.", detail="Trying to iterate users, but userdbs don't support it")
+        failures: list[str] = []
         for names in iterators:
-            async for name in names:
-                yield name
+            try:
+                async for name in names:
+                    yield name
+            except RoostError as error:
+                failures.append(error.detail or error.client_text)
+        if failures:
+            raise Unavailable("Listing users failed.", detail="; ".join(failures))

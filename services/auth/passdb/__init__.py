@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 
 from roost.auth.api import Passdb
 from roost.settings.schema.auth import PassdbSettings
-from services.auth.passdb import passwd_file, static
+from services.auth.passdb import deny, passwd_file, static
 from services.auth.passdb.base import DriverContext
 
 PASSDBS: Mapping[str, Callable[[PassdbSettings, DriverContext], Passdb]] = {
+    "deny": deny.Deny,
     "passwd-file": passwd_file.PasswdFile,
     "static": static.Static,
 }

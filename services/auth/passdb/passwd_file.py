@@ -21,5 +21,9 @@ class PasswdFile:
         row = table.row(query.user) if table is not None else None
         return None if row is None else row.entry(query)
 
+    async def store(self, query: Query, password_text: str) -> None:
+        """The file is replaced by one in which this user's password is another. Raises Unavailable, Refused."""
+        await self._files.store(query, password_text)
+
     def decoy(self) -> str:
         return self._files.typical

@@ -74,4 +74,4 @@ class TestStatic(PassdbSuite):
 
 
 def test_every_driver_is_held_to_the_suite() -> None:
-    assert set(PASSDBS) == {"passwd-file", "static"}
+    assert set(PASSDBS) == {"deny", "passwd-file", "static"}
