@@ -47,6 +47,7 @@ class RedisDriver:
             settings.redis_connections,
             self._timeout_secs,
             kind,
+            protocol=2,  # RESP2: all that is needed, and no HELLO that an older server refuses
             db=settings.redis_db_id,
             password=settings.redis_password or None,
             socket_timeout=self._timeout_secs,
