@@ -86,6 +86,7 @@ end
 local function from_path(name)
   local template = full and place.path or config.lua_path
   if type(template) ~= "string" then error("'package.path' must be a string", 0) end
+  if template == "" then return "no lua_path" end
   local path, tried = searchpath(name, template)
   if not path then return (tried:gsub("^%s+", "")) end
   local chunk, problem = load_path(path, env)
