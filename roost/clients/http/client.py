@@ -172,16 +172,16 @@ class HttpClient:
             if status // 100 == 3 and status != 304 and self.settings.auto_redirect:
                 location = response.header("location")
                 delay = self._delay(call, response)
-                if location and delay >= 0:
+                if location and (delay is None or delay >= 0):
                     refused = self._redirect(call, status, location)
-                    return delay if refused is None else self._failed(call, refused)
+                    return delay or 0 if refused is None else self._failed(call, refused)
             elif status == 417 and call.sync:
                 call.sync = False
                 if call.next_attempt():
                     return 0
             elif status == 503:
                 delay = self._delay(call, response)
-                if delay > 0 and call.next_attempt():
+                if delay is not None and delay >= 0 and call.next_attempt():
                     return delay
             elif status == 408 and call.next_attempt():
                 return 0
@@ -201,15 +201,13 @@ class HttpClient:
         call.redirect(url, drop_body=status == 303)
         return None
 
-    def _delay(self, call: Call, response: Response) -> float:
-        """Seconds of Retry-After; 0 when absent or over, -1 when longer than allowed."""
+    def _delay(self, call: Call, response: Response) -> float | None:
+        """Seconds of Retry-After; -1 when longer than allowed, None when it is absent or no time."""
         text = response.header("retry-after")
-        if not text:
-            return 0
         try:
             secs = float(text) if text.isdigit() else parsedate_to_datetime(text).timestamp() - time.time()
         except (ValueError, TypeError, OverflowError):
-            return 0
+            return None
         most = self.settings.max_auto_retry_delay_secs or call.timeout_msecs / 1000
         return -1 if secs > most else max(secs, 0)
 

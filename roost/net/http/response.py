@@ -237,7 +237,8 @@ class ResponseReader:
                 if reply is not None:
                     return reply
         except h11.RemoteProtocolError as error:
-            raise (BodyError if self._head is not None else Malformed)(str(error)) from None
+            text = str(error).partition(": bytearray")[0]  # without what the server sent
+            raise (BodyError if self._head is not None else Malformed)(text) from None
 
     def _event(self, connection: h11.Connection, event: object) -> Reply | None:
         if isinstance(event, (h11.InformationalResponse, h11.Response)) and not event.http_version.startswith(b"1."):

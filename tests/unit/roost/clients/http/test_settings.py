@@ -34,8 +34,8 @@ def test_every_setting_of_dovecot_is_there() -> None:
 def test_values() -> None:
     settings = from_strings(
         {"request_timeout": "5s", "connect_timeout": "500ms", "dns_ttl": "1 min", "auto_retry": "No",
-         "user_agent": "x y", "response_hdr_max_size": "1k", "request_max_attempts": "3", "max_auto_retry_delay": "10 secs",
-         "max_idle_time": "0"}
+         "user_agent": "x y", "response_hdr_max_size": "1k", "request_max_attempts": "3",
+         "max_auto_retry_delay": "10 secs", "max_idle_time": "0"}
     )  # fmt: skip
     assert settings.request_timeout_msecs == 5000 and settings.connect_timeout_msecs == 500
     assert settings.dns_ttl_msecs == 60_000 and settings.auto_retry is False and settings.user_agent == "x y"
