@@ -263,6 +263,21 @@ class DictSuite(ProcessTests):
 
         self.run(tmp_path, work)
 
+    def test_calls_that_are_given_up_never_answer_others(self, tmp_path: Path) -> None:
+        async def work(one: Dict) -> None:
+            await put(one, "alice", {f"shared/{number}": b"%d" % number for number in range(20)})
+            for turns in range(40):
+                given_up = [asyncio.ensure_future(one.lookup(f"shared/{number}", "alice")) for number in range(10)]
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                for call in given_up:
+                    call.cancel()
+                found = await asyncio.gather(*(one.lookup(f"shared/{number}", "alice") for number in range(20)))
+                assert found == [(b"%d" % number,) for number in range(20)]
+                await asyncio.gather(*given_up, return_exceptions=True)
+
+        self.run(tmp_path, work)
+
     # --- atomic_inc
 
     def test_numbers_are_increased(self, tmp_path: Path) -> None:
