@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from roost.clients.auth_link import AuthLink, Pending, temporary_failure
+from roost.clients.user_settings import user_settings
 from roost.errors import AuthTemporaryFailure, InvalidCredentials, LoginForbidden, Malformed, RoostError
-from roost.events.log import Log
+from roost.events.log import Log, sanitize
 from roost.ipc import auth as wire
 from roost.ipc import auth_binding
 from roost.ipc.lines import MAX_LINE_OCTETS
@@ -277,7 +278,12 @@ class AuthClient:
             home = expand_path(self._mail_home, {**fields, "user": user})
         if home and not home.startswith("/"):
             raise temporary_failure(f"home of {user!r} is not an absolute path: {home!r}")
-        return Identity(user, home, MappingProxyType(fields))
+        try:
+            settings = user_settings(user, fields)
+        except AuthTemporaryFailure as error:
+            self._log.error(f"auth: {sanitize(error.detail)}")
+            raise
+        return Identity(user, home, MappingProxyType(fields), settings)
 
     # --- handshakes ---
 

@@ -68,11 +68,20 @@ class ConnInfo:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A user proved by the authentication service. ``home``: an absolute folder; ``fields``: the userdb's others."""
+    """A user proved by the authentication service. ``home``: an absolute folder; ``fields``: the userdb's others.
+
+    ``settings``: mail settings of this user alone, typed, by attribute of ``MailSettings``; they outdo the process's.
+    """
 
     username: str
     home: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+    def append_limit(self, limit_octets: int) -> int | None:
+        """The largest message for this user, where ``limit_octets`` (0: none) holds for everybody. None: no limit."""
+        own = self.settings.get("mail_max_message_octets")
+        return (own if isinstance(own, int) else limit_octets) or None
 
 
 @dataclass(frozen=True, slots=True)

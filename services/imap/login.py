@@ -65,7 +65,8 @@ async def begin(session: Session, proved: AuthOk, mechanism: str) -> bytes:
     identity = proved.identity
     username = identity.username or proved.user
     if shared.anvil is not None:
-        allowed = shared.mail.mail_max_userip_connections
+        own = identity.settings.get("mail_max_userip_connections")
+        allowed = own if isinstance(own, int) else shared.mail.mail_max_userip_connections
         session.registered = True  # before the wait: who vanishes meanwhile is taken off again
         count = await shared.anvil.connect(session.conn.session_id, username, "imap", conn.remote_ip, limit=allowed)
         if allowed and count > allowed:

@@ -78,7 +78,7 @@ class SimpleUser:
         self.backend = backend
         self.identity = identity
         self.username = identity.username
-        self.append_limit: int | None = backend.limits.mail_max_message_octets or None
+        self.append_limit = identity.append_limit(backend.limits.mail_max_message_octets)
 
     @property
     def account(self) -> Account:

@@ -90,15 +90,18 @@ class SqliteBackend:
             if len(self._recent) >= RECENT_STORES:
                 self._recent.clear()
             self._recent[path] = store
-        return SqliteUser(store, identity.username)
+        return SqliteUser(store, identity.username, identity.append_limit(self.limits.mail_max_message_octets))
 
     def path_of(self, identity: Identity) -> str:
         """The user's database. Raises Refused, Unavailable."""
-        template = self.limits.mail_path
-        if template:
-            name, _, domain = identity.username.partition("@")
-            variables = {"user": identity.username, "username": name, "domain": domain, "home": identity.home or None}
-            path = expand_path(template, variables)
+        own = identity.settings.get("mail_path")
+        template = own if isinstance(own, str) else self.limits.mail_path
+        if template.startswith("~/") and identity.home:
+            path = os.path.join(identity.home, expand_path(template[2:], _variables(identity)))
+            if not path.endswith(".db"):
+                path = os.path.join(path, DATABASE)
+        elif template:
+            path = expand_path(template, _variables(identity))
             if not path.endswith(".db"):
                 path = os.path.join(path, DATABASE)
         elif identity.home:
@@ -212,3 +215,9 @@ class SqliteBackend:
         if now - self._complained.get(text, -COMPLAINT_SECS) >= COMPLAINT_SECS:
             self._complained[text] = now
             self.log("warning", text)
+
+
+def _variables(identity: Identity) -> dict[str, str | None]:
+    """Of ``mail_path``."""
+    name, _, domain = identity.username.partition("@")
+    return {"user": identity.username, "username": name, "domain": domain, "home": identity.home or None}

@@ -22,10 +22,10 @@ class SqliteUser:
 
     __slots__ = ("append_limit", "store", "username")
 
-    def __init__(self, store: Store, username: str) -> None:
+    def __init__(self, store: Store, username: str, append_limit: int | None) -> None:
         self.store = store
         self.username = username
-        self.append_limit: int | None = store.backend.limits.mail_max_message_octets or None
+        self.append_limit = append_limit
 
     async def _open(self) -> Store:
         store = self.store
