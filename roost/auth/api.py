@@ -34,6 +34,7 @@ T = TypeVar("T")
 
 PASSDB_GROUP = "roost.passdb"
 USERDB_GROUP = "roost.userdb"
+TOKEN_FAILURE = "token_failure"
 NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -199,7 +200,12 @@ class Verifier(Passdb, Protocol):
 
 
 class TokenVerifier(Passdb, Protocol):
-    """A passdb that verifies the tokens of OAUTHBEARER and XOAUTH2."""
+    """A passdb that verifies the tokens of OAUTHBEARER and XOAUTH2.
+
+    It may have two attributes more, texts that clients are told whose token will not do: ``scope`` and
+    ``openid_configuration``. An entry that is not OK may say in its field TOKEN_FAILURE what else than
+    ``invalid_token`` is wrong: ``insufficient_scope`` or ``invalid_request``.
+    """
 
     async def verify_token(self, query: Query, token: Secret) -> Entry | None:
         """As ``Verifier.verify``; ``Entry.reason`` says why a token was refused. Raises Unavailable."""

@@ -46,6 +46,7 @@ class Verdict:
     passdb_fields: Mapping[str, str] = field(default_factory=lambda: NO_FIELDS, repr=False)
     master_user: str = ""
     final: bytes = field(default=b"", repr=False)
+    token_failure: str = ""  # a value of ``TokenFailure``, when a database says more than "no"
 
 
 @dataclass(slots=True)
@@ -322,4 +323,5 @@ def _refusal(outcome: PassdbOutcome) -> Verdict:
         internal=internal,
         nodelay=outcome.nodelay,
         delay_until=outcome.delay_until,
+        token_failure=outcome.token_failure,
     )

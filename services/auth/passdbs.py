@@ -19,7 +19,7 @@ import random
 import time
 from collections.abc import Mapping
 
-from roost.auth.api import Entry, Query
+from roost.auth.api import TOKEN_FAILURE, Entry, Query
 from roost.errors import RoostError
 from roost.util.secret import Secret
 from roost.util.wildcard import selected
@@ -212,6 +212,7 @@ class PassdbChain:
             if result is not Result.OK:
                 journal.failed(row.name, _text(result, entry))
                 outcome.reason = fields.get("reason", "")
+                outcome.token_failure = fields.get(TOKEN_FAILURE, "")
                 return result
             if authenticating and not verified and "noauthenticate" in fields:
                 return Result.NEXT

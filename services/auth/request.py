@@ -32,6 +32,7 @@ from services.auth.core import Candidate, Verdict
 
 if TYPE_CHECKING:
     from services.auth.client import ClientConnection
+    from services.auth.short import Question
 
 
 NO_NAME = "EXTERNAL needs a certificate that names the user, and auth_ssl_username_from_cert"
@@ -73,6 +74,7 @@ class Request:
         "mechanism",
         "parameters",
         "proved",
+        "question",
         "rejected",
         "since",
         "state",
@@ -101,6 +103,7 @@ class Request:
         self.proved: Verdict | None = None  # a success whose last words the client has yet to take
         self.delayed: Verdict | None = None  # known, but not to be told before its time
         self.rejected: Verdict | None = None  # a failure whose reason the client has yet to take
+        self.question: Question | None = None  # the short way wants to hear of a success
         self.bind: Bind | None = None  # the client itself is asked for channel binding data
         self.task: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
@@ -129,7 +132,7 @@ class Request:
                     login=connection.login,
                 )
                 if token is not None and not verdict.ok and not verdict.internal:
-                    connection.reject(self, token.failed(TokenFailure.INVALID_TOKEN), verdict)
+                    connection.reject(self, token.failed(_why(verdict)), verdict)
                     return
             else:
                 answer = await self._without_password(turn, mechanism, with_userdb)
@@ -186,6 +189,14 @@ class Request:
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
+
+
+def _why(verdict: Verdict) -> TokenFailure:
+    """What is wrong with a token."""
+    try:
+        return TokenFailure(verdict.token_failure)
+    except ValueError:
+        return TokenFailure.INVALID_TOKEN
 
 
 def _as_certified(turn: Turn, name: str) -> Turn:

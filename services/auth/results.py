@@ -65,3 +65,4 @@ class PassdbOutcome:
     nodelay: bool = False
     delay_until: float = 0.0
     reason: str = ""
+    token_failure: str = ""  # what a database says of a token that will not do
