@@ -5,23 +5,28 @@ from __future__ import annotations
 import asyncio
 import base64
 import gc
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kit.sasl_client import ScramClient, cram_md5, digest_md5
 
+from roost.auth.api import TOKEN_FAILURE, Entry, Outcome, Query
+from roost.errors import Unavailable
 from roost.events.log import Log, Sink
 from roost.proc.contract import ListenerInfo
 from roost.sasl import MECHANISMS
 from roost.settings import load
+from roost.util.secret import Secret
 from roost.worker.service import Worker
 from services.auth import main
 from services.auth.client import ClientConnection
+from services.auth.passdb import PASSDBS
 
 CONF = """
 base_dir = {folder}/run
@@ -261,6 +266,60 @@ def test_a_token_that_will_not_do_is_explained_first(room: Room) -> None:
     assert base64.b64decode(lines[0].split(b"\t")[2]) == b'{"status": "401", "schemes": "bearer", "scope": "mail"}'
     assert room.say(b"CONT\t1\t\n")[0].startswith(b"FAIL\t1")
     assert room.left()[:3] == (0, 0, 0)
+
+
+class Tokens:
+    """A passdb that verifies tokens by itself."""
+
+    variables = None
+    scope = "imap"
+    openid_configuration = "https://id.example/"
+
+    async def find(self, query: Query) -> Entry | None:
+        return None
+
+    def decoy(self) -> str:
+        return ""
+
+    async def verify_token(self, query: Query, token: Secret) -> Entry | None:
+        answers = {
+            b"good": Entry(fields={"user": "u@example.org"}),
+            b"narrow": Entry(outcome=Outcome.MISMATCH, fields={TOKEN_FAILURE: "insufficient_scope"}),
+            b"odd": Entry(outcome=Outcome.MISMATCH, fields={TOKEN_FAILURE: "nonsense"}),
+        }
+        if token.reveal() == b"down":
+            raise Unavailable("Down.", detail="the server is down")
+        return answers.get(token.reveal())
+
+
+@pytest.mark.parametrize(
+    ("token", "status"),
+    [
+        ("narrow", "insufficient_scope"),
+        ("odd", "invalid_token"),
+        ("unknown", "invalid_token"),
+        ("good", ""),
+        ("down", ""),
+    ],
+)
+def test_a_database_that_verifies_tokens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token: str, status: str
+) -> None:
+    monkeypatch.setitem(cast("dict[str, object]", PASSDBS), "static", lambda settings, context: Tokens())
+    room = Room(tmp_path, asyncio.new_event_loop())
+    lines = room.say(
+        b"AUTH\t1\tOAUTHBEARER\tservice=imap\tresp=%b\n" % b64(b"n,a=u,\x01auth=Bearer %b\x01\x01" % token.encode())
+    )
+    if token == "good":
+        assert lines[0].startswith(b"OK\t1\tuser=u@example.org")
+    elif token == "down":
+        assert lines[0].startswith(b"FAIL\t1") and b"code=temp_fail" in lines[0]
+    else:
+        told = json.loads(base64.b64decode(lines[0].split(b"\t")[2]))
+        assert told == {"status": status, "scope": "imap", "openid-configuration": "https://id.example/"}
+        assert room.say(b"CONT\t1\tAQ==\n")[0].startswith(b"FAIL\t1")
+    assert room.left()[:3] == (0, 0, 0)
+    room.close()
 
 
 EDITS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 2), st.binary(max_size=3)), min_size=1, max_size=4)
