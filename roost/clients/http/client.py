@@ -66,6 +66,11 @@ class HttpClient:
         self._resolver = Resolver(self.loop, self.settings.dns_ttl_msecs, self.settings.dns_client_timeout_msecs)
         self._routes = Routes(self.settings)
 
+    @property
+    def quiet(self) -> bool:
+        """Nothing is under way and no connection is open: it may be dropped without ``close``."""
+        return all(pool.quiet for pool in self._pools.values())
+
     async def request(self, request: Request) -> Response:
         """Ask and return the answer, or what went wrong (status 9000 and above)."""
         if self._closed:

@@ -22,6 +22,7 @@ from roost.events.log import Log
 
 _USERINFO: Final = re.compile(r"//.*@")
 PARALLEL: Final = 1000
+MAX_CLIENTS: Final = 64
 Answer = tuple[int, str, bytes, bytes]
 
 
@@ -42,6 +43,7 @@ class LuaHttp:
         if strange and not compat:
             raise ConfigError(f"{strange[0]}: only strings and numbers can be settings", key=strange[0])
         settings, notes = from_values(plain, compat=compat, base=self._base)
+        self._forget()
         settings = self._known.setdefault(settings, settings)
         return settings, notes + [f"{key} is no string or number and ignored" for key in strange]
 
@@ -92,11 +94,25 @@ class LuaHttp:
         if loop is not self._loop:
             self._loop = loop
             self._clients = {}
+            self._known = {}
         client = self._clients.get(id(settings))
         if client is None:
+            self._forget()
             settings = self._known.setdefault(settings, settings)
-            client = self._clients[id(settings)] = HttpClient(settings, self._log)
+            client = self._clients.get(id(settings))
+            if client is None:
+                client = self._clients[id(settings)] = HttpClient(settings, self._log)
         return client
+
+    def _forget(self) -> None:
+        """A script may make clients of ever new settings: those that do nothing go when there are many."""
+        if len(self._known) < MAX_CLIENTS:
+            return
+        for settings in list(self._known):
+            client = self._clients.get(id(settings))
+            if client is None or client.quiet:
+                self._clients.pop(id(settings), None)
+                del self._known[settings]
 
 
 @lru_cache(maxsize=1024)

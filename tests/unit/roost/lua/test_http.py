@@ -330,3 +330,19 @@ def test_the_documented_example_runs_unchanged(tmp_path: Path) -> None:
     warnings = [text for level, text in lines.seen if level == "W"]
     assert len([text for text in warnings if "dovecot.http.client" in text]) == 1
     assert not any("right" in text for _, text in lines.seen)
+
+
+def test_ever_new_settings_do_not_pile_up() -> None:
+    async def whole() -> None:
+        async with HttpServer(lambda seen: reply(200)) as server:
+            door = LuaHttp(Log("http: ", Lines()))
+            kept, _ = door.settings({"user_agent": "kept"}, False)
+            for number in range(300):
+                settings, _ = door.settings({"user_agent": str(number)}, False)
+                await door.submit(settings, "GET", "http://127.0.0.1:1/", [], None, False)
+            assert len(door._known) <= 200 and len(door._clients) <= 200
+            assert (await door.submit(kept, "GET", server.url, [], None, False))[0] == 200
+            assert server.requests[0].headers["user-agent"] == "kept"
+            await door.close()
+
+    run(whole())
