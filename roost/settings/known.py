@@ -42,10 +42,12 @@ RENAMED: dict[str, Renamed] = {
     "service_service_count": Renamed("service_restart_request_count", _unlimited_for_zero),
     "ssl_ca": Renamed("ssl_server_ca_file"),
     "ssl_cert": Renamed("ssl_server_cert_file"),
+    "ssl_cert_username_field": Renamed("ssl_server_cert_username_field"),
     "ssl_dh": Renamed("ssl_server_dh_file"),
     "ssl_key": Renamed("ssl_server_key_file"),
     "ssl_key_password": Renamed("ssl_server_key_password"),
     "ssl_prefer_server_ciphers": Renamed("ssl_server_prefer_ciphers", _server_or_client),
+    "ssl_require_crl": Renamed("ssl_server_require_crl"),
     "ssl_verify_client_cert": Renamed("ssl_server_request_client_cert"),
 }
 
@@ -106,7 +108,7 @@ DOVECOT_KEYS = _words(
     auth_master_socket_path auth_policy_check_after_auth auth_policy_check_before_auth
     auth_policy_hash_mech auth_policy_hash_nonce auth_policy_hash_truncate auth_policy_log_only
     auth_policy_reject_on_fail auth_policy_report_after_auth auth_policy_request_attributes
-    auth_policy_server_api_header auth_policy_server_url auth_proxy_self auth_realms
+    auth_policy_server_api_header auth_policy_server_url auth_proxy_self
     auth_use_winbind auth_verbose_passwords auth_winbind_helper_path
     auth_worker_max_count dict_proxy_idle_timeout dict_proxy_name dict_proxy_slow_warn
     dict_proxy_socket_path dns_client_socket_path dns_client_timeout dotlock_use_excl doveadm_allowed_commands
@@ -148,10 +150,10 @@ DOVECOT_KEYS = _words(
     quota_message_count quota_storage_extra quota_storage_grace quota_storage_percentage quota_storage_size
     quota_warning_resource quota_warning_threshold rawlog_dir rejection_reason rejection_subject
     sendmail_path service_privileged_group sql_driver sqlite_busy_timeout sqlite_journal_mode sqlite_path
-    ssl_alt_cert ssl_alt_key ssl_cert_username_field ssl_client_ca_dir ssl_client_ca_file ssl_client_cert_file
+    ssl_alt_cert ssl_alt_key ssl_client_ca_dir ssl_client_ca_file ssl_client_cert_file
     ssl_client_key_file ssl_client_key_password ssl_client_require_valid_cert ssl_crypto_device ssl_options
-    ssl_parameters_regenerate ssl_peer_certificate_fingerprint_hash ssl_protocols ssl_require_crl
-    ssl_server_alt_cert_file ssl_server_alt_key_file ssl_server_cert_username_field ssl_server_require_crl
+    ssl_parameters_regenerate ssl_protocols
+    ssl_server_alt_cert_file ssl_server_alt_key_file
     stats_writer_socket_path submission_host submission_ssl submission_timeout userdb_args userdb_auth_verbose
     userdb_default_fields userdb_ldap_filter userdb_ldap_iterate_filter userdb_override_fields
     userdb_sql_iterate_query userdb_sql_query userdb_use_cache userdb_use_worker valid_chroot_dirs verbose_ssl
