@@ -52,6 +52,11 @@ def parse(text: bytes) -> SeqSet:
 
 def from_matched(text: bytes) -> SeqSet:
     """The set of ``text``, which ``PATTERN`` has matched. Raises Malformed for numbers above 2**32-1."""
+    if text.isdigit():  # one message; rarely the same one again
+        number = int(text)
+        if number > MAX_NUMBER:
+            raise Malformed(INVALID_SET)
+        return SeqSet(((number, number),))
     return _short(text) if len(text) <= _SHORT_OCTETS else _make(text)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
 from roost.errors import MessagesGone
 from roost.imap.args import Args
 from roost.imap.seqset import SeqSet
+from roost.util.ranges import Ranges
 from services.imap.command import Command, State, Sync
 from services.imap.fetch import body, rows
 from services.imap.fetch import plan as plans
@@ -45,10 +45,38 @@ async def run(session: Session, asked: ToFetch) -> bytes | None:
     plan = asked.plan
     if session.condstore and plan.condstore is not None:
         plan = plan.condstore
-    returned = await _write(session, plan, found)
-    if plan.request.changed_since is None and returned < sum([stop - start for start, stop in found]):
+    start, stop = found[0]
+    if len(found) == 1 and stop - start == 1 and not (plan.sets_seen or (plan.sections and plan.whole is None)):
+        count, returned = 1, await _write_one(session, plan, stop)
+    else:
+        count, returned = sum([stop - start for start, stop in found]), await _write(session, plan, found)
+    if returned < count and plan.request.changed_since is None:
         return EXPUNGED
     return None
+
+
+async def _write_one(session: Session, what: Plan, seq: int) -> int:
+    """The short way of ``_write`` for one message, with nothing to mark and no section but BODY[]."""
+    view = session.selected
+    uid = view.uids[seq - 1]
+    stream = view.mailbox.list_messages(Ranges.span(uid, uid), what.request)
+    returned = 0
+    try:
+        async for batch in stream:
+            if batch.uids:
+                returned = 1
+                if what.whole is None:
+                    session.client.write(rows.render_one(view, batch, what.row, seq))
+                else:
+                    await body.write_one(session, what, batch, seq)
+                if batch.headers is not None:
+                    session.counters.hdr_count += 1
+                    session.counters.hdr_octets += len(batch.headers[0])
+    except MessagesGone:
+        return 0
+    finally:
+        await stream.aclose()  # type: ignore[attr-defined]  # stores write generators
+    return returned
 
 
 async def _write(session: Session, what: Plan, found: Rows) -> int:
@@ -58,8 +86,8 @@ async def _write(session: Session, what: Plan, found: Rows) -> int:
     returned = 0
     failure = None
     stream = view.mailbox.list_messages(view.uids_of(found), what.request)
-    async with aclosing(stream) as batches:  # type: ignore[type-var]  # stores write generators
-        async for batch in batches:
+    try:
+        async for batch in stream:
             if not batch.uids:
                 continue
             returned += len(batch.uids)
@@ -75,6 +103,8 @@ async def _write(session: Session, what: Plan, found: Rows) -> int:
                 session.counters.hdr_octets += sum(map(len, batch.headers))
             if client.due():
                 await client.turn()
+    finally:
+        await stream.aclose()  # type: ignore[attr-defined]  # stores write generators
     if isinstance(failure, MessagesGone):
         return 0
     if failure is not None:

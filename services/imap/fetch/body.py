@@ -140,6 +140,23 @@ async def write_batch(session: Session, plan: Plan, batch: MessageBatch, seen: C
     return failure
 
 
+async def write_one(session: Session, plan: Plan, batch: MessageBatch, seq: int) -> None:
+    """BODY[] of the one message of a batch. Raises RoostError, with nothing written or the connection ended."""
+    assert batch.contents is not None and plan.whole is not None
+    content = batch.contents[0]
+    if content.size_octets > WHOLE_OCTETS:
+        failure = await write_batch(session, plan, batch, ())
+        if failure is not None:
+            raise failure
+        return
+    data = await content.read()
+    values = [rows.COLUMNS[column](session.selected, batch)[0] for column in plan.row.columns]
+    session.client.write(b"%b%b)\r\n" % (plan.whole[0] % (seq, *values, len(data)), data))
+    counters = session.counters
+    counters.body_count += 1
+    counters.body_octets += len(data)
+
+
 async def _write_message(session: Session, plan: Plan, source: Source, start: bytes) -> None:
     """One row; nothing is written before the last section is known to be there."""
     counters = session.counters

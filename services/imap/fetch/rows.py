@@ -25,6 +25,11 @@ def render(view: View, batch: MessageBatch, row: Row) -> bytes:
     return text * len(batch.uids) % tuple(chain.from_iterable(zip(*columns, strict=True)))
 
 
+def render_one(view: View, batch: MessageBatch, row: Row, seq: int) -> bytes:
+    """The row of a batch of one message, whose sequence number is known."""
+    return b"* %d FETCH (%b)\r\n" % (seq, row.text % tuple([COLUMNS[column](view, batch)[0] for column in row.columns]))
+
+
 def render_mixed(view: View, batch: MessageBatch, plain: Row, told: Row, seen: Container[int]) -> bytes:
     """Rows of two forms: ``told`` for the UIDs in ``seen``."""
     texts = [b"* %d FETCH (" + row.text + b")\r\n" for row in (plain, told)]

@@ -72,17 +72,21 @@ class ColumnCache:
         self.limit_octets = limit_octets
         self.octets = 0
         self._boxes: OrderedDict[int, Box] = OrderedDict()  # by identity of the box
+        self._last: Box | None = None  # the one used last, when it is there still
 
     def touch(self, box: Box) -> None:
         """``box`` is in use and has columns; others may be dropped."""
+        assert box.columns is not None
+        octets = box.columns.octets
+        if box is self._last and octets == box.octets:
+            return
         key = id(box)
         boxes = self._boxes
         if key in boxes:
             boxes.move_to_end(key)
         else:
             boxes[key] = box
-        assert box.columns is not None
-        octets = box.columns.octets
+        self._last = box
         self.octets += octets - box.octets
         box.octets = octets
         while self.octets > self.limit_octets and len(boxes) > 1:
@@ -97,6 +101,8 @@ class ColumnCache:
 
     def _drop(self, box: Box) -> None:
         del self._boxes[id(box)]
+        if box is self._last:
+            self._last = None
         self.octets -= box.octets
         box.octets = 0
         box.forget()
