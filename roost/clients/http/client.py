@@ -69,7 +69,7 @@ class HttpClient:
     @property
     def quiet(self) -> bool:
         """Nothing is under way and no connection is open: it may be dropped without ``close``."""
-        return all(pool.quiet for pool in self._pools.values())
+        return not any(pool.busy for pool in self._pools.values())
 
     async def request(self, request: Request) -> Response:
         """Ask and return the answer, or what went wrong (status 9000 and above)."""

@@ -211,4 +211,4 @@ def show_address(host: str, port: int) -> str:
 def _discard(task: asyncio.Task[HttpConnection]) -> None:
     """A connection that came too late."""
     if not task.cancelled() and task.exception() is None:
-        task.result().abort()
+        task.result().close()

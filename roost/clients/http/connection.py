@@ -150,7 +150,7 @@ class HttpConnection(asyncio.Protocol):
         if exchange is not None:
             self._release(exchange)
             exchange.end(failure)
-        self.abort()
+        self.close()
 
     # --- ending ---
 
@@ -161,14 +161,10 @@ class HttpConnection(asyncio.Protocol):
         """The request on it is not wanted any more."""
         if self.exchange is not None:
             self._release(self.exchange)
-        self.abort()
+        self.close()
 
     def close(self) -> None:
-        self.pool.leaving(self)
-        if self._transport is not None:
-            self._transport.close()
-
-    def abort(self) -> None:
+        """At once: nothing is left to send, and a TLS peer that never answers the goodbye would keep the place."""
         self.pool.leaving(self)
         if self._transport is not None:
             self._transport.abort()

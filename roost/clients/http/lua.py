@@ -34,6 +34,7 @@ class LuaHttp:
         self._base = base or HttpSettings(max_parallel_connections=PARALLEL)
         self._known: dict[HttpSettings, HttpSettings] = {}  # equal settings become the same object
         self._clients: dict[int, HttpClient] = {}
+        self._look_at = MAX_CLIENTS
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def settings(self, values: Mapping[str, Any], compat: bool) -> tuple[HttpSettings, list[str]]:
@@ -106,13 +107,14 @@ class LuaHttp:
 
     def _forget(self) -> None:
         """A script may make clients of ever new settings: those that do nothing go when there are many."""
-        if len(self._known) < MAX_CLIENTS:
+        if len(self._known) < self._look_at:
             return
         for settings in list(self._known):
             client = self._clients.get(id(settings))
             if client is None or client.quiet:
                 self._clients.pop(id(settings), None)
                 del self._known[settings]
+        self._look_at = max(MAX_CLIENTS, 2 * len(self._known))
 
 
 @lru_cache(maxsize=1024)

@@ -44,9 +44,13 @@ class Pool:
         self._closed = False
 
     @property
+    def busy(self) -> bool:
+        return bool(self._open or self._connecting or self.waiting)
+
+    @property
     def quiet(self) -> bool:
-        """Nothing would be lost if it were forgotten."""
-        return not self._open and not self._connecting and not self.waiting and self._not_before <= self.loop.time()
+        """Nothing would be lost if it were forgotten, not even that a server is away."""
+        return not self.busy and self._not_before <= self.loop.time()
 
     def submit(self, exchange: Exchange) -> None:
         """Send as soon as may be; the outcome comes through ``exchange.done``."""

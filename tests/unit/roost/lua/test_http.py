@@ -13,7 +13,7 @@ import trustme
 from kit.http_server import Answer, HttpServer, Seen, reply
 from kit.lua import Lines, run, text
 
-from roost.clients.http.lua import LuaHttp
+from roost.clients.http.lua import MAX_CLIENTS, LuaHttp
 from roost.clients.http.settings import HttpSettings
 from roost.events.event import OBSERVERS, Event, Sent
 from roost.events.log import Log
@@ -340,7 +340,7 @@ def test_ever_new_settings_do_not_pile_up() -> None:
             for number in range(300):
                 settings, _ = door.settings({"user_agent": str(number)}, False)
                 await door.submit(settings, "GET", "http://127.0.0.1:1/", [], None, False)
-            assert len(door._known) <= 200 and len(door._clients) <= 200
+            assert len(door._known) <= MAX_CLIENTS and len(door._clients) <= MAX_CLIENTS
             assert (await door.submit(kept, "GET", server.url, [], None, False))[0] == 200
             assert server.requests[0].headers["user-agent"] == "kept"
             await door.close()

@@ -385,6 +385,22 @@ def test_tls_settings_that_do_not_work(loop: str, pki: Pki, tmp_path: Path) -> N
         assert got.status == 9003 and got.reason.startswith(begin + text), got.reason
 
 
+def test_a_tls_server_that_never_says_goodbye_keeps_no_place(loop: str, pki: Pki) -> None:
+    async def whole() -> None:
+        async def stay(seen: Seen) -> AsyncIterator[bytes]:
+            yield reply(200, close=True)
+            if seen.connection == 1:
+                await asyncio.get_running_loop().create_future()
+
+        async with HttpServer(stay, tls=pki.server()) as server:
+            client = HttpClient(from_strings({"ssl_client_ca_file": str(pki.file)}), Log("test: "))
+            got = await asyncio.gather(*[client.request(Request("GET", server.url)) for _ in range(3)])
+            assert [one.status for one in got] == [200] * 3 and server.connections == 3
+            await client.close()
+
+    run(loop, whole)
+
+
 # --- proxies ---
 
 
