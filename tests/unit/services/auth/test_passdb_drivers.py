@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from roost.auth.api import Passdb, Query
-from roost.events.log import Log
+from roost.auth.api import Passdb
 from roost.settings.schema.auth import PassdbSettings
-from roost.testing.passdb import PassdbSuite, StoredUser
-from roost.worker.offload import Offload
+from roost.testing.passdb import PassdbSuite, StoredUser, driver_context
 from services.auth.passdb import PASSDBS
-from services.auth.passdb.base import DriverContext
-
-
-async def nobody(query: Query) -> bool:
-    return False
-
-
-def context() -> DriverContext:
-    loop = asyncio.new_event_loop()
-    try:
-        return DriverContext(Log("auth: "), Offload(loop), nobody)
-    finally:
-        loop.close()
 
 
 def write_users(path: Path, users: Sequence[StoredUser]) -> None:
@@ -38,7 +22,7 @@ def write_users(path: Path, users: Sequence[StoredUser]) -> None:
 class TestPasswdFile(PassdbSuite):
     def make(self, tmp_path: Path, users: Sequence[StoredUser]) -> Passdb:
         write_users(tmp_path / "users", users)
-        return PASSDBS["passwd-file"](PassdbSettings(passwd_file_path=str(tmp_path / "users")), context())
+        return PASSDBS["passwd-file"](PassdbSettings(passwd_file_path=str(tmp_path / "users")), driver_context())
 
     def break_source(self, tmp_path: Path) -> None:
         (tmp_path / "users").unlink()
@@ -56,7 +40,7 @@ class TestPasswdFilePerDomain(PassdbSuite):
         (tmp_path / "alice").write_text("../alice:{PLAIN}outside\nalice:{PLAIN}outside\n")
         for user in users:
             write_users(tmp_path / "users" / user.name, [user])
-        return PASSDBS["passwd-file"](PassdbSettings(passwd_file_path=f"{tmp_path}/users/%{{user}}"), context())
+        return PASSDBS["passwd-file"](PassdbSettings(passwd_file_path=f"{tmp_path}/users/%{{user}}"), driver_context())
 
     def change(self, tmp_path: Path, users: Sequence[StoredUser]) -> None:
         for path in (tmp_path / "users").iterdir():
@@ -70,7 +54,7 @@ class TestStatic(PassdbSuite):
     fields = False
 
     def make(self, tmp_path: Path, users: Sequence[StoredUser]) -> Passdb:
-        return PASSDBS["static"](PassdbSettings(static_password=users[0].password), context())
+        return PASSDBS["static"](PassdbSettings(static_password=users[0].password), driver_context())
 
 
 def test_every_driver_is_held_to_the_suite() -> None:
