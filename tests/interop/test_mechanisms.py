@@ -113,3 +113,54 @@ def test_gsasl_digest_md5(roost: Instance, program: Callable[[str], str], user: 
     assert "\n. OK [CAPABILITY" in done.stdout, done.stdout + done.stderr
     done = _gsasl(program("gsasl"), roost, "DIGEST-MD5", *options, "-p", "no")
     assert "\n. NO [AUTHENTICATIONFAILED]" in done.stdout, done.stdout + done.stderr
+
+
+MBSYNC = """\
+IMAPAccount roost
+Host localhost
+Port {port}
+User {user}
+Pass {password}
+SSLType IMAPS
+CertificateFile {certificate}
+AuthMechs {mechanism}
+
+IMAPStore remote
+Account roost
+
+MaildirStore local
+Path {folder}/
+Inbox {folder}/INBOX
+
+Channel all
+Far :remote:
+Near :local:
+Patterns INBOX
+Create Near
+SyncState *
+"""
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "DIGEST-MD5"])
+def test_mbsync_through_cyrus_sasl(
+    roost: Instance, program: Callable[[str], str], tmp_path: Path, mechanism: str
+) -> None:
+    for password, expected in (("pw", True), ("no", False)):
+        folder = tmp_path / password
+        folder.mkdir()
+        config = tmp_path / f"{password}.rc"
+        config.write_text(
+            MBSYNC.format(
+                port=roost.imaps_port,
+                user="u2" if mechanism == "DIGEST-MD5" else "u1",
+                password=password,
+                certificate=roost.ca_file,
+                mechanism=mechanism,
+                folder=folder,
+            )
+        )
+        done = subprocess.run(
+            [program("mbsync"), "-V", "-a", "-c", str(config)], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (done.returncode == 0) == expected, done.stdout + done.stderr
+        assert expected or "AUTHENTICATIONFAILED" in done.stdout + done.stderr, done.stdout + done.stderr

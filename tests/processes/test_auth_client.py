@@ -145,7 +145,8 @@ def test_cancelled_logins_leave_no_request_at_the_server(tmp_path: Path) -> None
 
 
 SECRET = "Hunter2-geheim\u00e9"
-NOT_SCRAM = (SECRET, f"n,,n={SECRET}=,r=x", f"n,,n=u,r={SECRET} ", f"n,a={SECRET},n=u,r=x", f"p={SECRET},,n=u,r=x")
+# Whole names (``n=``, ``a=``) are names and may be logged; everything else may be a misplaced secret.
+NOT_SCRAM = (SECRET, f"n,,n={SECRET}=,r=x", f"n,,n=u,r={SECRET} ", f"n,a={SECRET}=,n=u,r=x", f"p={SECRET},,n=u,r=x")
 
 
 def forms(secret: str) -> dict[str, str]:
@@ -216,6 +217,11 @@ def test_no_secret_in_any_log_at_the_debug_level(tmp_path: Path) -> None:
                 f"AUTH\t%d\tPLAIN\tservice=imap\tdebug\tresp={plain('secret', 'wrong' + SECRET)}\n",
                 f"AUTH\t%d\tLOGIN\tservice=imap\tresp={b64('u' + chr(0) + SECRET)}\n",
                 *(f"AUTH\t%d\tSCRAM-SHA-256\tservice=imap\tresp={b64(text)}\n" for text in NOT_SCRAM),
+                *(
+                    f"AUTH\t%d\t{name}\tservice=imap\tsecured=tls\tresp={b64(text)}\n"
+                    for name in ("OAUTHBEARER", "XOAUTH2", "SCRAM-SHA-256-PLUS", "DIGEST-MD5")
+                    for text in (SECRET, f"n,a=u,\x01auth=Basic {SECRET}\x01\x01", f"p={SECRET},,n=u,r=x")
+                ),
                 f"AUTH\t%d\tCRAM-MD5\tservice=imap\tresp={b64(SECRET)}\n",
                 f"AUTH\t%d\tANONYMOUS\tservice=imap\tresp={b64(SECRET + chr(0))}\n",
                 f"CONT\t%d\t{b64(SECRET)}\n",
