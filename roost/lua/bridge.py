@@ -39,6 +39,10 @@ class LuaFailure(Exception):
         self.reason = reason or text
 
 
+class NoFunction(LuaFailure):
+    """The script has no such global function."""
+
+
 class Bridge:
     """One Lua runtime with one script's environment in it.
 
@@ -175,14 +179,15 @@ class Bridge:
             raise LuaFailure(text_from_lua(result[1]))
         return result
 
-    def global_function(self, name: str) -> Any:
-        """The script's global function, by raw access; None when it is no function."""
-        return self._core.global_function(name)
+    def has(self, name: str) -> bool:
+        """Whether the script has a global function of this name, by raw access."""
+        return bool(self._core.has(name))
 
     # Running
 
     async def run(self, function: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Call a Lua function and await what it waits for. → its results as Lua gave them. Raises LuaFailure.
+        """Call a Lua function, or the script's global one of a name, and await what it waits for. → its results as Lua
+        gave them. Raises LuaFailure; NoFunction when there is none of this name.
 
         ``args`` are already Lua's (``to_lua``).
         """
@@ -204,6 +209,8 @@ class Bridge:
             self.running -= 1
         if out is True:
             return ()
+        if out is None:
+            raise NoFunction(f"'{function}' is not a function")
         if out[0]:
             return tuple(out[1:])
         text = _OWN_FRAME.sub("", text_from_lua(out[1]))

@@ -19,7 +19,7 @@ from roost.events.event import Event
 from roost.events.log import Log
 from roost.lua.api import dovecot, event
 from roost.lua.api.base import Api, Function, HostOperation
-from roost.lua.bridge import Bridge, LuaFailure
+from roost.lua.bridge import Bridge, LuaFailure, NoFunction
 from roost.lua.modules import BUILT_IN
 from roost.lua.runtime import LuaError
 from roost.lua.values import from_lua
@@ -175,7 +175,7 @@ class Script:
 
     def has(self, name: str) -> bool:
         """Whether the script has a global function of this name (metatables of its globals ignored)."""
-        return self._bridge.global_function(name) is not None
+        return self._bridge.has(name)
 
     async def call(self, name: str, *values: Any, results: int = -1) -> tuple[Any, ...]:
         """Call a global function. → plain Python values (a table is a dict); ``results`` ≥ 0: exactly so many, None for
@@ -187,13 +187,12 @@ class Script:
         be given to another call of the same script."""
         if self._closed:
             raise LuaFailure(f"Lua script '{self.name}' is closed")
-        function = self._bridge.global_function(name)
-        if function is None:
-            raise LuaFailure(f"'{name}' is not a function")
         if self._bridge.running >= self.settings.lua_max_calls:
             raise LuaFailure("too many unfinished calls (lua_max_calls)")
         try:
-            found = await self._bridge.run(function, tuple([self.push(value) for value in values]))
+            found = await self._bridge.run(name, tuple([self.push(value) for value in values]))
+        except NoFunction:
+            raise
         except LuaFailure as error:
             if error.reason.endswith("not enough memory"):
                 self.exhausted = True

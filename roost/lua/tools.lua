@@ -11,6 +11,7 @@ local roost = {
   state = core.state,
   on_return = core.on_return,
   item = core.item,
+  drop = core.drop,
   env = env,
   compat = core.config.compat,
   strict = core.config.compat == "2.4",

@@ -88,7 +88,10 @@ end
 
 function roost.auth_done(request)  -- the call is over: the object is dead, whoever still holds it
   local item = rawget(request, "item")
-  if type(item) == "table" then item.variables = nil end
+  if type(item) == "table" and item.variables then
+    item.variables = nil
+    roost.drop(item)
+  end
 end
 
 for _, level in ipairs({ "debug", "info", "warning", "error" }) do
