@@ -17,7 +17,8 @@ from roost.settings.values import quote_item
 
 NAMED = frozenset(
     {
-        *("service", "unix_listener", "fifo_listener", "inet_listener", "passdb", "userdb", "namespace", "mailbox"),
+        *("service", "unix_listener", "fifo_listener", "inet_listener", "passdb", "userdb", "dict"),
+        *("namespace", "mailbox"),
         *("protocol", "local", "local_name", "remote"),
     }
 )
