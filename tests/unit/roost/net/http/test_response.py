@@ -201,3 +201,17 @@ def test_a_long_blank_value_costs_little() -> None:
     octets = b"HTTP/1.1 200 OK\r\nX: a%bb\r\nContent-Length: 0\r\n\r\n" % (b" " * 8000)
     reply, _ = read([octets])
     assert reply is not None and len(reply.headers[0][1]) == 8002
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.binary(max_size=200), st.sampled_from([b"", b"HTTP/1.1 200 OK\r\n", GOOD["chunked"][:47]]), st.integers(1, 200)
+)
+def test_any_octets_are_an_answer_or_malformed(octets: bytes, before: bytes, cut: int) -> None:
+    whole = before + octets
+    try:
+        reply, reader = read([whole[:cut], whole[cut:]] if whole[cut:] else [whole])
+        if reply is None:
+            reader.eof()
+    except Malformed:
+        pass
