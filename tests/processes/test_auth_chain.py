@@ -126,7 +126,7 @@ def test_passwords_are_rehashed(room: AuthRoomProcess) -> None:
 def test_every_userdb_is_listed(room: AuthRoomProcess) -> None:
     lines = room.master()
     lines.send("LIST\t1\tservice=doveadm\n")
-    seen = []
+    seen: list[str] = []
     while not seen or not seen[-1].startswith("DONE"):
         seen.append(lines.next())
     names = [line.split("\t")[2] for line in seen[:-1]]
