@@ -102,12 +102,10 @@ class Room:
         """The lines that come back until nothing is at work."""
         self.transport.written = b""
         self.client.data(memoryview(octets))
-        for _ in range(1000):
-            self.client.flush()
-            if not any(request.task for request in self.client.requests.values()):
-                break
-            self.loop.run_until_complete(asyncio.sleep(0.001))
-        self.loop.run_until_complete(asyncio.sleep(0))
+        self.client.flush()
+        while tasks := [request.task for request in self.client.requests.values() if request.task]:
+            self.loop.run_until_complete(asyncio.wait(tasks, timeout=20))
+        self.client.flush()
         return self.transport.written.splitlines()
 
     def left(self) -> tuple[int, ...]:
