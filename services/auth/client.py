@@ -25,6 +25,7 @@ from roost.sasl.base import Bind, Broken, Challenge, Rejected, Turn
 from services.auth import tls
 from services.auth.core import Verdict
 from services.auth.request import Request, State, Success
+from services.auth.short import LINE, Question
 
 if TYPE_CHECKING:
     from services.auth.main import AuthRoom
@@ -89,10 +90,16 @@ class ClientConnection(Connection):
 
     def _line(self, line: bytes) -> None:
         """Raises Malformed for what ends the connection."""
+        question = None
+        if self.login and self.cpid and (found := LINE.fullmatch(line)) is not None and self._has_room_for(found[1]):
+            question = self.room.short.answer(found)
+            if type(question) is bytes:
+                self.write(question)
+                return
         command, *arguments = line.split(b"\t")
         if self.cpid:
             if command == b"AUTH":
-                self._auth(arguments)
+                self._auth(arguments, question if isinstance(question, Question) else None)
             elif command == b"CONT":
                 self._continue(arguments)
             elif command == b"CANCEL":
@@ -107,6 +114,13 @@ class ClientConnection(Connection):
             self._take_cpid(arguments)
         else:
             raise Malformed("Unknown command.", detail=f"unknown handshake command: {wire.shown_command(command)}")
+
+    def _has_room_for(self, request_id: bytes) -> bool:
+        """Nothing is to be said about a request but its answer."""
+        requests = self.requests
+        return not requests or (
+            int(request_id) not in requests and len(requests) < self.room.settings.auth_max_requests
+        )
 
     def _hello(self) -> bytes:
         return wire.server_hello(
@@ -126,7 +140,7 @@ class ClientConnection(Connection):
             self.room.by_cpid[cpid] = self
         self.cpid = cpid or -1
 
-    def _auth(self, arguments: list[bytes]) -> None:
+    def _auth(self, arguments: list[bytes], question: Question | None = None) -> None:
         command = wire.parse_auth(arguments, max(self._minor, 0))
         if command.id in self.requests:
             raise Malformed("Duplicate ID.", detail=f"AUTH with the pending ID {command.id}")
@@ -141,6 +155,7 @@ class ClientConnection(Connection):
         if mechanism.of_connection:
             surroundings = tls.surroundings_of(surroundings, room.mechanism_flags, command.parameters, self._minor)
         request = Request(self, command.id, mechanism, command.parameters, surroundings, self.loop.time())
+        request.question = question
         self.requests[command.id] = request
         why = tls.refusal(room.settings, command.parameters) if room.checks_certificates else ""
         if why:
@@ -271,7 +286,10 @@ class ClientConnection(Connection):
             self._keep(request, verdict)
         if verdict.final and request.proved is None:
             fields += b"\tresp=" + wire.encode_base64(verdict.final)
-        self.write(wire.ok_line(request.id, verdict.user, fields))
+        line = wire.ok_line(request.id, verdict.user, fields)
+        if request.question is not None:
+            request.question.answered(verdict, line[line.index(b"\t", 3) :])
+        self.write(line)
 
     def _keep(self, request: Request, verdict: Verdict) -> None:
         """A login process may ask for the user by REQUEST soon."""

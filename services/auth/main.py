@@ -23,6 +23,7 @@ from services.auth.failures import FailureQueue
 from services.auth.hashing import Hasher
 from services.auth.lookups import LookupConnection
 from services.auth.request import Request, State
+from services.auth.short import ShortWay
 
 SWEEP_SECS = 5.0
 DRAIN_SECS = 5.0
@@ -33,7 +34,9 @@ LOOKUP_TYPES = ("master", "userdb")
 class AuthRoom:
     """What all connections share."""
 
-    def __init__(self, worker: Worker, settings: AuthSettings, core: Authenticator, hasher: Hasher) -> None:
+    def __init__(
+        self, worker: Worker, settings: AuthSettings, core: Authenticator, hasher: Hasher, short: ShortWay
+    ) -> None:
         self.loop = worker.loop
         self.log = worker.log
         self.pid = worker.pid
@@ -48,6 +51,7 @@ class AuthRoom:
         self.mechanism_flags = _mechanisms(settings)
         self.hasher = hasher
         self.core = core
+        self.short = short
         self._random = random.SystemRandom()
         self.failures = FailureQueue(
             worker.loop,
@@ -141,7 +145,8 @@ async def start(worker: Worker) -> AuthRoom:
     await builder.check()
     if "external" in settings.auth_mechanisms and not settings.auth_ssl_username_from_cert:
         worker.log.warning("EXTERNAL lets nobody in: auth_ssl_username_from_cert = no, so certificates name nobody")
-    return AuthRoom(worker, settings, builder.core, hasher)
+    short = ShortWay(settings, builder.passdbs, builder.userdbs, debug=logging.auth_debug)
+    return AuthRoom(worker, settings, builder.core, hasher, short)
 
 
 SERVICE = Service("auth", start)

@@ -213,6 +213,21 @@ class PasswdFiles:
         self._last_query = query
         return table
 
+    @property
+    def variable(self) -> bool:
+        """The path holds variables: there are several files."""
+        return self._variable
+
+    def fresh(self) -> Table | None:
+        """The table in memory, when the path names one file and that is unchanged now."""
+        table = None if self._variable else self._tables.get(self.path)
+        try:
+            if table is not None and _stamp(os.stat(self.path)) == table.stamp:
+                return table
+        except OSError:
+            pass
+        return None
+
     def _absent(self, path: str, error: Exception) -> None:
         """Raises Unavailable unless the file may be missing."""
         self._tables.pop(path, None)

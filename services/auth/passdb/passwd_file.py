@@ -14,16 +14,16 @@ class PasswdFile:
     variables: frozenset[str] | None = None  # the file is in memory: a cache would only hold it twice
 
     def __init__(self, settings: PassdbSettings, context: DriverContext) -> None:
-        self._files = open_files(settings.passwd_file_path, settings.passwd_file_max_size_octets, context)
+        self.files = open_files(settings.passwd_file_path, settings.passwd_file_max_size_octets, context)
 
     async def find(self, query: Query) -> Entry | None:
-        table = self._files.cached(query) or await self._files.table(query)
+        table = self.files.cached(query) or await self.files.table(query)
         row = table.row(query.user) if table is not None else None
         return None if row is None else row.entry(query)
 
     async def store(self, query: Query, password_text: str) -> None:
         """The file is replaced by one in which this user's password is another. Raises Unavailable, Refused."""
-        await self._files.store(query, password_text)
+        await self.files.store(query, password_text)
 
     def decoy(self) -> str:
-        return self._files.typical
+        return self.files.typical

@@ -17,10 +17,10 @@ class PasswdFile:
 
     def __init__(self, settings: UserdbSettings, context: DriverContext) -> None:
         self._variable = "%{" in settings.passwd_file_path
-        self._files = open_files(settings.passwd_file_path, settings.passwd_file_max_size_octets, context)
+        self.files = open_files(settings.passwd_file_path, settings.passwd_file_max_size_octets, context)
 
     async def find(self, query: Query) -> Mapping[str, str] | None:
-        table = self._files.cached(query) or await self._files.table(query)
+        table = self.files.cached(query) or await self.files.table(query)
         row = table.row(query.user) if table is not None else None
         return None if row is None else row.place(query)
 
@@ -29,6 +29,6 @@ class PasswdFile:
         return None if self._variable else self._names()
 
     async def _names(self) -> AsyncIterator[str]:
-        table = await self._files.table(Query(""))
+        table = await self.files.table(Query(""))
         for name in table.users() if table is not None else ():
             yield name
