@@ -7,6 +7,7 @@ import os
 import random
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from roost.errors import ConfigError
 from roost.net.connection import Connection
@@ -120,6 +121,12 @@ def type_of(listener: ListenerInfo) -> str:
     return kind if kind in CLIENT_TYPES + LOOKUP_TYPES else "auth"
 
 
+def _told(builder: Builder, what: str) -> str:
+    """What the first database that verifies tokens and has this text wants clients to know (``TokenVerifier``)."""
+    verifiers = (row.token_verifier for row in builder.passdbs("").rows)
+    return next((text for one in verifiers if one is not None and (text := str(getattr(one, what, "")))), "")
+
+
 def _mechanisms(settings: AuthSettings) -> Mapping[str, frozenset[str]]:
     """The offered mechanisms and their flags. Raises ConfigError."""
     chosen: dict[str, frozenset[str]] = {}
@@ -146,7 +153,10 @@ async def start(worker: Worker) -> AuthRoom:
     if "external" in settings.auth_mechanisms and not settings.auth_ssl_username_from_cert:
         worker.log.warning("EXTERNAL lets nobody in: auth_ssl_username_from_cert = no, so certificates name nobody")
     short = ShortWay(settings, builder.passdbs, builder.userdbs, debug=logging.auth_debug)
-    return AuthRoom(worker, settings, builder.core, hasher, short)
+    room = AuthRoom(worker, settings, builder.core, hasher, short)
+    scope, openid_configuration = _told(builder, "scope"), _told(builder, "openid_configuration")
+    room.surroundings = replace(room.surroundings, scope=scope, openid_configuration=openid_configuration)
+    return room
 
 
 SERVICE = Service("auth", start)
