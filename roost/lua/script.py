@@ -145,6 +145,10 @@ class Script:
             return self._bridge.tools.push_event(self.keep(value))
         return self._bridge.to_lua(value)
 
+    def deprecated(self, construct: str, text: str) -> None:
+        """Tell the author of an old form: once for each ``construct``, and only where both dialects hold."""
+        self.tool("deprecated", construct, text)
+
     def tool(self, name: str, *args: Any) -> Any:
         """Call a function that a shim has put into the toolbox (``function roost.NAME(…)``): a quick one, without
         limits, that does not suspend. → Lua values."""

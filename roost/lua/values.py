@@ -90,6 +90,14 @@ def to_lua(runtime: Any, value: Any) -> Any:
         return value
     if kind is int:
         return value if -_INT_LIMIT <= value < _INT_LIMIT else float(value)
+    if kind is dict:
+        made = {}
+        for key, item in value.items():
+            if type(key) is str and type(item) is str and key.isascii() and item.isascii():
+                made[key] = item
+            elif item is not None:
+                made[to_lua(runtime, key)] = to_lua(runtime, item)
+        return runtime.table_from(made)
     if isinstance(value, Mapping):
         return runtime.table_from({to_lua(runtime, k): to_lua(runtime, v) for k, v in value.items() if v is not None})
     if isinstance(value, (list, tuple)):

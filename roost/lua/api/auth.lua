@@ -71,6 +71,7 @@ local function id_of(request)
 end
 
 local function fields_of(fields)
+  if fields == nil then return {} end
   return setmetatable({}, { __index = function(_, name)
     local value = fields[name]
     if value == "" then return "yes" end  -- a field without a value
@@ -78,12 +79,18 @@ local function fields_of(fields)
   end })
 end
 
-function roost.auth_request(id, variables, passdb, userdb, flags)
+function roost.auth_request(id, variables, passdb, userdb, skip_check, unknown, internal, userdbs_internal)
   local item = roost.item(id)
   item.variables = variables
-  local request = { item = item, passdb = fields_of(passdb), userdb = fields_of(userdb) }
-  for name, value in pairs(flags) do request[name] = value end
-  return setmetatable(request, request_mt)
+  return setmetatable({
+    item = item,
+    passdb = fields_of(passdb),
+    userdb = fields_of(userdb),
+    skip_password_check = skip_check,
+    passdbs_seen_user_unknown = unknown,
+    passdbs_seen_internal_failure = internal,
+    userdbs_seen_internal_failure = userdbs_internal,
+  }, request_mt)
 end
 
 function roost.auth_done(request)  -- the call is over: the object is dead, whoever still holds it

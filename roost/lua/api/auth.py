@@ -37,8 +37,15 @@ CONSTANTS = {
     **{f"USERDB_RESULT_{name}": value for name, value in USERDB_RESULTS.items()},
 }
 
-FLAGS = ("skip_password_check", "passdbs_seen_user_unknown", "passdbs_seen_internal_failure")
-USERDB_FLAG = "userdbs_seen_internal_failure"
+FLAGS = (
+    "skip_password_check",
+    "passdbs_seen_user_unknown",
+    "passdbs_seen_internal_failure",
+    "userdbs_seen_internal_failure",
+)
+"""The names that ``AuthRequest.flags`` may have."""
+
+_NO_FLAGS = [False] * len(FLAGS)
 
 Verify = Callable[[bytes, bytes], Awaitable[tuple[int, str | None]]]
 """(stored password, the one given) → 1 match, 0 mismatch or unknown scheme, -1 broken or refused; and the reason."""
@@ -76,11 +83,22 @@ def members(found: Mapping[str, str | None]) -> dict[str, str | None]:
     return dict(made)
 
 
+def push_request(script: Script, request: AuthRequest) -> Any:
+    """The object in Lua. ``auth_done`` (a tool) ends its life."""
+    flags = [request.flags.get(flag, False) for flag in FLAGS] if request.flags else _NO_FLAGS
+    return script.tool(
+        "auth_request",
+        script.keep(request),
+        request.variables,
+        request.passdb or None,
+        request.userdb or None,
+        *flags,
+    )
+
+
 async def call_auth(script: Script, name: str, request: AuthRequest, *more: str) -> tuple[Any, Any]:
     """Call a hook. → its two results as plain values (``values.from_lua``). The object dies with the call."""
-    handle = script.keep(request)
-    flags = {flag: request.flags.get(flag, False) for flag in (*FLAGS, USERDB_FLAG)}
-    table = script.tool("auth_request", handle, request.variables, request.passdb, request.userdb, flags)
+    table = push_request(script, request)
     try:
         code, value = await script.call(name, table, *more, results=2)
     finally:

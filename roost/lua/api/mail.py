@@ -252,5 +252,3 @@ def _shown(key: str, hidden: str) -> str:
         return key
     first, _, rest = key[1:].partition("/")
     return f"/{first}/{rest.removeprefix(hidden)}"
-
-

@@ -10,7 +10,7 @@ from kit.lua import Lines, load, run
 from roost.events.event import Event
 from roost.events.log import Log
 from roost.lua.api import auth
-from roost.lua.api.auth import AuthRequest, call_auth, members
+from roost.lua.api.auth import AuthRequest, call_auth, members, push_request
 from roost.lua.script import LuaFailure
 
 VARIABLES: dict[str, str | None] = {
@@ -51,16 +51,7 @@ def call(function: str, *more: str, lines: Lines | None = None, **settings: Any)
         script = load("auth", seen, (auth.make,), **settings)
         await script.start()
         try:
-            handle = request(seen)
-            table = script.tool(
-                "auth_request",
-                script.keep(handle),
-                handle.variables,
-                handle.passdb,
-                handle.userdb,
-                {flag: handle.flags.get(flag, False) for flag in (*auth.FLAGS, auth.USERDB_FLAG)},
-            )
-            return await script.call(function, table, *more)
+            return await script.call(function, push_request(script, request(seen)), *more)
         finally:
             await script.close()
 
