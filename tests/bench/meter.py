@@ -22,6 +22,21 @@ def new_cgroup(name: str) -> Path | None:
     return None
 
 
+def enter(cgroup: Path) -> None:
+    """Put this process into ``cgroup``. In the child before it executes the server: what a server that was put there
+    later had forked before would be left out. Does nothing where we may not."""
+    with contextlib.suppress(OSError):
+        (cgroup / "cgroup.procs").write_text("0")
+
+
+def members(cgroup: Path) -> list[int]:
+    """Its processes; none when it is gone."""
+    try:
+        return [int(pid) for pid in (cgroup / "cgroup.procs").read_text().split()]
+    except OSError:
+        return []
+
+
 def tree(pid: int) -> list[int]:
     """The process and its descendants."""
     children: dict[int, list[int]] = {}
@@ -42,7 +57,8 @@ class Meter:
     """Reads the CPU seconds spent and the memory held by the tree under ``pid``."""
 
     def __init__(self, pid: int, cgroup: Path | None) -> None:
-        self.pid, self.cgroup = pid, cgroup
+        """``cgroup`` counts only when ``pid`` has entered it."""
+        self.pid, self.cgroup = pid, cgroup if cgroup is not None and pid in members(cgroup) else None
 
     def cpu_secs(self) -> float:
         if self.cgroup is not None:

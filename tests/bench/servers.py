@@ -11,9 +11,10 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
-from tests.bench.meter import Meter, new_cgroup, tree
+from tests.bench.meter import Meter, enter, members, new_cgroup, tree
 
 USERS = 300
 DOVECOT = "/usr/sbin/dovecot"
@@ -37,12 +38,16 @@ class Server:
 
     def start(self) -> None:
         command = self.command()
-        cgroup = new_cgroup(self.name)
+        cgroup = self.cgroup = new_cgroup(self.name)
         log = open(self.folder / "stdout", "wb")  # noqa: SIM115 - lives as long as the server
-        self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, start_new_session=True)
-        if cgroup is not None:
-            with contextlib.suppress(OSError):
-                (cgroup / "cgroup.procs").write_text(str(self.process.pid))
+        self.process = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=log,
+            cwd=self.folder,
+            start_new_session=True,
+            preexec_fn=None if cgroup is None else partial(enter, cgroup),
+        )
         self.meter = Meter(self.process.pid, cgroup)
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
@@ -65,9 +70,12 @@ class Server:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
-        if self.meter.cgroup is not None:
+        if self.cgroup is not None:
+            deadline = time.monotonic() + 10
+            while members(self.cgroup) and time.monotonic() < deadline:  # those killed are not all gone yet
+                time.sleep(0.05)
             with contextlib.suppress(OSError):
-                self.meter.cgroup.rmdir()
+                self.cgroup.rmdir()
 
 
 class Roost(Server):
