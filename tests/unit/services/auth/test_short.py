@@ -117,11 +117,9 @@ class Room:
     def say(self, octets: bytes) -> bytes:
         self.transport.written = b""
         self.client.data(memoryview(octets))
-        for _ in range(2000):
-            self.client.flush()
-            if not self.client.requests:
-                break
-            self.loop.run_until_complete(asyncio.sleep(0.001))
+        while tasks := [request.task for request in self.client.requests.values() if request.task]:
+            self.loop.run_until_complete(asyncio.wait(tasks, timeout=20))
+        self.client.flush()
         return self.transport.written
 
     def log(self) -> str:
