@@ -154,13 +154,15 @@ class Entry:
 
     ``password``: ``{SCHEME}data``, bare data of the passdb's default scheme, or None when none is stored (then only
     the field ``nopassword`` lets the user in). ``fields``: extra fields (``allow_nets``, ``nologin``, ``user`` …).
-    ``reason`` goes to the log beside an ``outcome`` that is not OK.
+    ``reason`` goes to the log beside an ``outcome`` that is not OK. ``unverified``: this answer of ``verify`` says what
+    ``find`` says, for the database did not look at the password; it is for the room to compare.
     """
 
     password: str | None = field(default=None, repr=False)
     fields: Mapping[str, str] = field(default_factory=dict, repr=False)
     outcome: Outcome = Outcome.OK
     reason: str = ""
+    unverified: bool = False
 
 
 class Passdb(Protocol):

@@ -74,6 +74,7 @@ ROOM_MODULES = {
     "imap": "services.imap.main",
     "lmtp": "services.lmtp.main",
     "auth": "services.auth.main",
+    "auth-worker": "services.auth.workers.main",
     "anvil": "services.anvil.main",
     "notify": "services.notify.main",
 }

@@ -56,7 +56,7 @@ LOGIN_SERVICES: dict[str, str] = {"imap-login": "imap"}
 
 DOVECOT_SERVICES = _words(
     """
-    aggregator auth-worker config dict dict-async dict-expire director dns-client dns_client doveadm health-check
+    aggregator config dict dict-async dict-expire director dns-client dns_client doveadm health-check
     imap-hibernate imap-urlauth imap-urlauth-login imap-urlauth-worker indexer indexer-worker ipc log managesieve
     managesieve-login old-stats pop3 pop3-login replicator ssl-params stats submission submission-login tcpwrap
     """
@@ -143,7 +143,7 @@ DOVECOT_KEYS = _words(
     oauth2_force_introspection oauth2_grant_url oauth2_introspection_mode oauth2_introspection_url
     oauth2_openid_configuration_url oauth2_scope oauth2_tokeninfo_url passdb_args passdb_auth_verbose
     passdb_default_fields passdb_ldap_bind passdb_ldap_filter passdb_lua_file passdb_override_fields
-    passdb_pass passdb_sql_query passdb_sql_update_query passdb_use_cache passdb_use_worker pgsql_connection_limit
+    passdb_pass passdb_sql_query passdb_sql_update_query passdb_use_cache pgsql_connection_limit
     pgsql_host pgsql_parameters postmaster_address process_shutdown_filter push_notification_driver
     push_notification_ox_cache_ttl push_notification_ox_url push_notification_ox_user_from_metadata quota_driver
     quota_enforce quota_exceeded_message quota_hidden quota_ignore quota_mailbox_count quota_mailbox_message_count
@@ -156,7 +156,7 @@ DOVECOT_KEYS = _words(
     ssl_server_alt_cert_file ssl_server_alt_key_file
     stats_writer_socket_path submission_host submission_ssl submission_timeout userdb_args userdb_auth_verbose
     userdb_default_fields userdb_ldap_filter userdb_ldap_iterate_filter userdb_override_fields
-    userdb_sql_iterate_query userdb_sql_query userdb_use_cache userdb_use_worker valid_chroot_dirs verbose_ssl
+    userdb_sql_iterate_query userdb_sql_query userdb_use_cache valid_chroot_dirs verbose_ssl
     version_ignore
     """
 )

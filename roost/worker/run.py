@@ -145,7 +145,7 @@ def wants_debug(settings: LoggingSettings, service: str) -> bool:
     words = settings.log_debug.replace(",", " ").split()
     if "yes" in words or service in words or (words and not set(words) - {"category=" + service}):
         return True
-    return settings.auth_debug if service == "auth" else settings.mail_debug
+    return settings.auth_debug if service in ("auth", "auth-worker") else settings.mail_debug
 
 
 def read_keys(

@@ -25,6 +25,9 @@ from services.auth.templates import FieldTemplates
 from services.auth.userdb import USERDBS
 from services.auth.userdbs import UserdbChain, UserdbRow
 from services.auth.username import NameRules
+from services.auth.workers.naming import uses_worker
+from services.auth.workers.pool import WorkerPool
+from services.auth.workers.proxy import remote_passdb, remote_userdb
 
 GENERAL_SCHEME = "CRYPT"  # the default of passdb_default_password_scheme
 MAX_PROTOCOLS = 64
@@ -58,8 +61,11 @@ class Builder:
         hasher: Hasher,
         offload: Offload,
         log: Log,
+        workers: WorkerPool | None = None,
     ) -> None:
+        """``workers``: who asks the databases that are better not asked in this process; None: they are all."""
         self._config = config
+        self._workers = workers
         self._settings = settings
         self._hasher = hasher
         self._schemes = ALL_SCHEMES if settings.auth_allow_weak_schemes else SCHEMES
@@ -128,22 +134,53 @@ class Builder:
         key = f"passdb {settings.name}"
         if settings.master and settings.deny:
             raise ConfigError("Master passdb can't have deny=yes", key=key)
-        name = settings.driver or settings.name
-        factory = PASSDBS.get(name)
-        driver: Passdb
-        if factory is not None:
-            driver = factory(settings, self._context)
-        else:
-            driver = installed(PASSDB_GROUP, "passdb", name, PASSDBS, key=key)(settings.python_settings, self._context)
+        remote = self._workers is not None and uses_worker(settings)
+        driver = self._remote_passdb(settings) if remote else self.passdb_driver(settings)
         scheme = _default_scheme(settings)
         if scheme not in self._schemes:
             raise ConfigError(f"Unknown scheme {scheme}", key="passdb_default_password_scheme")
         rehash = self._rehash(settings, driver, key)
-        given = replace(settings, deny=True) if name == DENY else settings
+        given = replace(settings, deny=True) if (settings.driver or settings.name) == DENY else settings
         templates = FieldTemplates(settings.fields)
         row = PassdbRow(settings.name, given, driver, templates, scheme, self._decoys.get(scheme), rehash)
         self._passdb_rows.append((settings, row))
         return row
+
+    def passdb_driver(self, settings: PassdbSettings) -> Passdb:
+        """The block's driver in this process. Raises ConfigError."""
+        name = settings.driver or settings.name
+        factory = PASSDBS.get(name)
+        if factory is not None:
+            return factory(settings, self._context)
+        made = installed(PASSDB_GROUP, "passdb", name, PASSDBS, key=f"passdb {settings.name}")
+        driver: Passdb = made(settings.python_settings, self._context)
+        return driver
+
+    def userdb_driver(self, settings: UserdbSettings) -> Userdb:
+        """The block's driver in this process. Raises ConfigError."""
+        name = settings.driver or settings.name
+        factory = USERDBS.get(name)
+        if factory is not None:
+            return factory(settings, self._context)
+        made = installed(USERDB_GROUP, "userdb", name, USERDBS, key=f"userdb {settings.name}")
+        driver: Userdb = made(settings.python_settings, self._context)
+        return driver
+
+    def _remote_passdb(self, settings: PassdbSettings) -> Passdb:
+        assert self._workers is not None
+        name = settings.driver or settings.name
+        key = f"passdb {settings.name}"
+        return remote_passdb(
+            settings, PASSDBS.get(name) or installed(PASSDB_GROUP, "passdb", name, PASSDBS, key=key), self._workers
+        )
+
+    def _remote_userdb(self, settings: UserdbSettings) -> Userdb:
+        assert self._workers is not None
+        name = settings.driver or settings.name
+        key = f"userdb {settings.name}"
+        return remote_userdb(
+            settings, USERDBS.get(name) or installed(USERDB_GROUP, "userdb", name, USERDBS, key=key), self._workers
+        )
 
     def _rehash(self, settings: PassdbSettings, driver: Passdb, key: str) -> Scheme | None:
         """What passwords are to be stored by, if the driver can."""
@@ -162,14 +199,8 @@ class Builder:
         for row in self._userdb_rows:
             if row.settings == settings:
                 return row
-        name = settings.driver or settings.name
-        factory = USERDBS.get(name)
-        driver: Userdb
-        if factory is not None:
-            driver = factory(settings, self._context)
-        else:
-            made = installed(USERDB_GROUP, "userdb", name, USERDBS, key=f"userdb {settings.name}")
-            driver = made(settings.python_settings, self._context)
+        remote = self._workers is not None and uses_worker(settings)
+        driver = self._remote_userdb(settings) if remote else self.userdb_driver(settings)
         row = UserdbRow(settings.name, settings, driver, FieldTemplates(settings.fields))
         self._userdb_rows.append(row)
         return row

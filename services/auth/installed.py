@@ -7,6 +7,7 @@ An entry point's name is the driver's name; the built-in drivers come first. It 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import update_wrapper
 from importlib import metadata
 from typing import Any, cast
 
@@ -46,4 +47,4 @@ def guarded(factory: Callable[[Mapping[str, str], Any], Any], name: str, key: st
             raise ConfigError(f"{name}: the driver has no method find", key=key)
         return driver
 
-    return make
+    return update_wrapper(make, factory, assigned=(), updated=())  # its attributes stay in reach

@@ -16,6 +16,7 @@ from roost.sasl import MECHANISMS
 from roost.sasl.base import Surroundings
 from roost.settings.schema.auth import AuthSettings
 from roost.settings.schema.logging import LoggingSettings
+from roost.settings.schema.master import MasterSettings
 from roost.worker.service import Service, Worker
 from services.auth.build import Builder
 from services.auth.client import ClientConnection
@@ -25,9 +26,12 @@ from services.auth.hashing import Hasher
 from services.auth.lookups import LookupConnection
 from services.auth.request import Request, State
 from services.auth.short import ShortWay
+from services.auth.workers.naming import hashes
+from services.auth.workers.pool import WorkerPool
 
 SWEEP_SECS = 5.0
 DRAIN_SECS = 5.0
+AUTH_WORKER = "auth-worker"
 CLIENT_TYPES = ("auth", "login", "auth-legacy")
 LOOKUP_TYPES = ("master", "userdb")
 
@@ -36,7 +40,13 @@ class AuthRoom:
     """What all connections share."""
 
     def __init__(
-        self, worker: Worker, settings: AuthSettings, core: Authenticator, hasher: Hasher, short: ShortWay
+        self,
+        worker: Worker,
+        settings: AuthSettings,
+        core: Authenticator,
+        hasher: Hasher,
+        short: ShortWay,
+        workers: WorkerPool,
     ) -> None:
         self.loop = worker.loop
         self.log = worker.log
@@ -51,6 +61,7 @@ class AuthRoom:
         self.by_cpid: dict[int, ClientConnection] = {}
         self.mechanism_flags = _mechanisms(settings)
         self.hasher = hasher
+        self.workers = workers
         self.core = core
         self.short = short
         self._random = random.SystemRandom()
@@ -107,6 +118,7 @@ class AuthRoom:
             await asyncio.sleep(0.02)
         for connection in (*self.clients, *self.lookups):
             connection.close()
+        self.workers.close()
         self.hasher.close()
 
     def _sweep(self) -> None:
@@ -148,15 +160,32 @@ async def start(worker: Worker) -> AuthRoom:
     settings = config.section(AuthSettings, service="auth")
     logging = config.section(LoggingSettings, service="auth")
     hasher = Hasher(worker.loop, threads=settings.auth_worker_threads, limit=settings.auth_worker_queue_limit)
-    builder = Builder(config, settings, logging, hasher, worker.offload, worker.log)
+    workers = _workers(worker, settings)
+    builder = Builder(config, settings, logging, hasher, worker.offload, worker.log, workers)
     await builder.check()
     if "external" in settings.auth_mechanisms and not settings.auth_ssl_username_from_cert:
         worker.log.warning("EXTERNAL lets nobody in: auth_ssl_username_from_cert = no, so certificates name nobody")
     short = ShortWay(settings, builder.passdbs, builder.userdbs, debug=logging.auth_debug)
-    room = AuthRoom(worker, settings, builder.core, hasher, short)
+    room = AuthRoom(worker, settings, builder.core, hasher, short, workers)
     scope, openid_configuration = _told(builder, "scope"), _told(builder, "openid_configuration")
     room.surroundings = replace(room.surroundings, scope=scope, openid_configuration=openid_configuration)
     return room
+
+
+def _workers(worker: Worker, settings: AuthSettings) -> WorkerPool:
+    """The way to the service auth-worker; no process is started before the first question."""
+    config = worker.config
+    service = config.services.get(AUTH_WORKER)
+    return WorkerPool(
+        worker.loop,
+        worker.log,
+        os.path.join(config.section(MasterSettings).base_dir, settings.auth_worker_socket_path),
+        limit=service.process_limit if service is not None else 1,
+        queue_limit=settings.auth_worker_queue_limit,
+        timeout_secs=settings.auth_worker_request_timeout_secs,
+        idle_secs=settings.auth_worker_idle_timeout_secs,
+        hashes=hashes(config),
+    )
 
 
 SERVICE = Service("auth", start)

@@ -196,6 +196,7 @@ class PassdbChain:
                         journal.failed(row.name, "Login attempt with empty password")
                         return Result.MISMATCH
                     entry = await row.verifier.verify(query, password)
+                    by_itself = entry is None or not entry.unverified
             if not by_itself:
                 entry = await row.driver.find(query)
             result = Result.UNKNOWN if entry is None else RESULTS[entry.outcome]

@@ -28,7 +28,7 @@ from roost.proc.orphan import die_with_parent
 CHECKOUT = Path(__file__).resolve().parents[2]
 START_SECS = 40
 TEST_ROOM = "tests.kit.rooms.echo"
-ALL_ROOMS = ("imap", "lmtp", "auth", "anvil", "notify")
+ALL_ROOMS = ("imap", "lmtp", "auth", "auth-worker", "anvil", "notify")
 
 
 class Running:

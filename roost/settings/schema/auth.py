@@ -115,12 +115,34 @@ class AuthSettings:
     auth_username_translation: str = setting(
         "", type=STR, text="Pairs of characters: each first one is replaced by its second one."
     )
+    auth_worker_idle_timeout_secs: int = setting(
+        300, type=SECS, low=1, text="An auth-worker that was asked nothing for this time is let go."
+    )
+    auth_worker_max_requests: int = setting(
+        0, type=UINT, unlimited=0, unit="requests", text="An auth-worker is replaced after so many requests; 0 = never."
+    )
     auth_worker_queue_limit: int = setting(
         1000,
         type=UINT,
         low=1,
-        unit="verifications",
-        text="Slow password verifications that may wait for a thread; above it clients are told to come back.",
+        unit="requests",
+        text="Slow password verifications that may wait for a thread, and requests that may wait for an auth-worker; "
+        "above it clients are told to come back.",
+    )
+    auth_worker_request_timeout_secs: int = setting(
+        60,
+        type=SECS,
+        low=1,
+        text="How long a request may wait for an auth-worker, and then for its answer; after that it alone fails.",
+    )
+    auth_worker_socket_path: str = setting(
+        "auth-worker", type=STR, text="Socket of the auth-worker service; relative to base_dir."
+    )
+    auth_worker_stuck_secs: int = setting(
+        10,
+        type=SECS,
+        low=1,
+        text="An auth-worker that one request blocks for so long, or keeps busy, ends itself and is replaced.",
     )
     auth_worker_threads: int = setting(
         2, type=UINT, low=1, high=64, unit="threads", text="Threads that verify password hashes."
@@ -163,6 +185,12 @@ class PassdbSettings:
         text="When this passdb is passed over.",
     )
     static_password: str = setting("", type=SECRET, text="Password of every user of the static driver.")
+    use_worker: str = setting(
+        "auto",
+        type=ENUM,
+        choices=("auto", "no", "yes"),
+        text="Ask this database in an auth-worker process; auto = yes for ldap, lua, pam and passwd.",
+    )
     username_filter: tuple[str, ...] = setting((), type=BOOLLIST, text="Used for these users; * wildcard, ! excludes.")
 
 
@@ -193,4 +221,10 @@ class UserdbSettings:
     )
     static_allow_all_users: bool = setting(
         False, type=BOOL, text="The static driver answers for any name, without asking the passdbs whether it exists."
+    )
+    use_worker: str = setting(
+        "auto",
+        type=ENUM,
+        choices=("auto", "no", "yes"),
+        text="Ask this database in an auth-worker process; auto = yes for ldap, lua, pam and passwd.",
     )

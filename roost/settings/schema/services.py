@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from roost.settings.fields import BOOL, BOOLLIST, ENUM, OCTAL, PORT, SECS, SIZE, STR, UINT, setting
 
-ROOMS = ("anvil", "auth", "imap", "lmtp", "notify")
+ROOMS = ("anvil", "auth", "auth-worker", "imap", "lmtp", "notify")
 """What ``executable`` can name."""
 
 TYPE_TEXT = "What the process does at this socket; \"\" = the part of its name after the last '-'."
@@ -166,6 +166,18 @@ service auth {
     mode = 0666
     user = $SET:default_internal_user
     group = $SET:default_internal_group
+  }
+}
+service auth-worker {
+  executable = auth-worker
+  user = $SET:default_internal_user
+  group = $SET:default_internal_group
+  process_limit = 30
+  client_limit = 1
+  restart_request_count = 1
+  unix_listener auth-worker {
+    mode = 0600
+    user = $SET:default_internal_user
   }
 }
 service imap {

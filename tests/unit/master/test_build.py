@@ -28,7 +28,7 @@ def make(tmp_path: Path, text: str, warnings: list[str] | None = None, overrides
 
 def test_the_default_services(tmp_path: Path) -> None:
     generation = make(tmp_path, ROOT + QUIET)
-    assert set(generation.services) == {"imap", "lmtp", "auth", "anvil", "notify"}
+    assert set(generation.services) == {"imap", "lmtp", "auth", "auth-worker", "anvil", "notify"}
     auth = generation.services["auth"]
     assert auth.module == "services.auth.main"
     assert [info.type for info in auth.infos] == ["auth", "login", "master", "userdb"]

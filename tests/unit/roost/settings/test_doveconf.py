@@ -161,7 +161,7 @@ def test_names(path: str, capsys: pytest.CaptureFixture[str]) -> None:
     ) == ["0660"]
     assert "  process_min_avail = 2" in run(capsys, "-c", path, "service/imap")
     assert [line for line in run(capsys, "-c", path, "service") if line.startswith("service ")] == [
-        f"service {name} {{" for name in ("anvil", "auth", "imap", "lmtp", "notify")
+        f"service {name} {{" for name in ("anvil", "auth", "auth-worker", "imap", "lmtp", "notify")
     ]
     assert "ssl_server_prefer_ciphers = client" in run(capsys, "-c", path, "ssl_server")
 
@@ -184,8 +184,8 @@ def test_overrides(path: str, capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["nothing"], "Unknown setting or section: nothing"),
         (["mail_drivr"], "Did you mean mail_driver?"),
-        (["service/nothing"], "(there are: anvil, auth, imap, lmtp, notify)"),
-        (["service/nothing/user"], "(there are: anvil, auth, imap, lmtp, notify)"),
+        (["service/nothing"], "(there are: anvil, auth, auth-worker, imap, lmtp, notify)"),
+        (["service/nothing/user"], "(there are: anvil, auth, auth-worker, imap, lmtp, notify)"),
         (["a/b"], "Unknown setting or section: a/b"),
         (["-h", "base_dir", "state_dir"], "Multiple settings matched with -h parameter"),
         (["-h", "service"], "Multiple settings matched with -h parameter"),

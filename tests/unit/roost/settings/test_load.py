@@ -28,7 +28,7 @@ def loaded(tmp_path: Path, text: str, *overrides: str, environ: dict[str, str] |
 
 def test_defaults_run_without_a_line(tmp_path: Path) -> None:
     config = loaded(tmp_path, "")
-    assert list(config.services) == ["anvil", "auth", "imap", "lmtp", "notify"]
+    assert list(config.services) == ["anvil", "auth", "auth-worker", "imap", "lmtp", "notify"]
     imap = config.services["imap"]
     assert (imap.process_min_avail, imap.process_limit, imap.client_limit) == (2, 16, 1000)
     assert imap.listeners[0] == InetListener("imap", "", "0.0.0.0", 143)
@@ -134,7 +134,7 @@ def test_a_configuration_of_dovecot_2_4_loads(tmp_path: Path) -> None:
 def test_services_of_dovecot_are_passed_over_with_a_warning(tmp_path: Path) -> None:
     config = loaded(tmp_path, "service indexer-worker {\n  unix_listener x {\n    mode = 0600\n  }\n}\n")
     assert "service indexer-worker has no counterpart in Roost" in config.warnings[0]
-    assert list(config.services) == ["anvil", "auth", "imap", "lmtp", "notify"]
+    assert list(config.services) == ["anvil", "auth", "auth-worker", "imap", "lmtp", "notify"]
 
 
 @pytest.mark.parametrize(

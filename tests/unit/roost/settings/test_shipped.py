@@ -35,7 +35,7 @@ def test_the_shipped_configuration_loads() -> None:
     assert config.warnings == ()
     assert [one.passwd_file_path for one in config.passdbs] == ["/etc/roost/users"]
     assert {one.key for one in config.non_defaults()} == {"passwd_file_path"}
-    assert list(config.services) == ["anvil", "auth", "imap", "lmtp", "notify"]
+    assert list(config.services) == ["anvil", "auth", "auth-worker", "imap", "lmtp", "notify"]
 
 
 @pytest.mark.parametrize("name", SHIPPED)

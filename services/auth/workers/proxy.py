@@ -1,0 +1,117 @@
+"""Databases in workers, as the chains see them: the Protocols of ``roost.auth.api``, answered by ``WorkerPool``."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Mapping
+
+from roost.auth.api import Entry, Query
+from roost.errors import Unavailable
+from roost.ipc import auth_worker as wire
+from roost.settings.schema.auth import PassdbSettings, UserdbSettings
+from roost.util.secret import Secret
+from services.auth.workers.databases import variables_in
+from services.auth.workers.naming import arguments_of, database_id
+from services.auth.workers.pool import WorkerPool
+from services.auth.workers.serving import OUTCOME_OF
+
+CONCURRENT = "concurrent"
+"""Attribute of a driver, or of its factory: how many requests one worker may have at work for it. Default 1."""
+
+
+def concurrent_of(factory: object) -> int:
+    """How many requests at once a driver of this factory takes in one process."""
+    found = getattr(factory, CONCURRENT, 1)
+    return found if isinstance(found, int) and found > 0 else 1
+
+
+class WorkerPassdb:
+    """A passdb elsewhere. ``credentials``: whether mechanisms that see no password may count on it."""
+
+    verifies = True  # the worker's driver may; where it does not, its entry comes back unverified
+
+    def __init__(self, settings: PassdbSettings, pool: WorkerPool, *, concurrent: int, credentials: bool) -> None:
+        self._id = database_id(settings)
+        self._name = f"passdb {settings.name}"
+        self._pool = pool
+        self._concurrent = concurrent
+        self.credentials = credentials
+
+    @property
+    def variables(self) -> frozenset[str] | None:
+        """What the driver says; not known before it has been asked something."""
+        traits = self._pool.infos.get(self._id)
+        return variables_in(traits.get("variables", "?")) if traits is not None else None
+
+    def decoy(self) -> str:
+        traits = self._pool.infos.get(self._id)
+        return traits.get("decoy", "") if traits is not None else ""
+
+    async def find(self, query: Query) -> Entry | None:
+        return _entry(await self._ask(wire.PASSL, query, b""))
+
+    async def verify(self, query: Query, password: Secret) -> Entry | None:
+        return _entry(await self._ask(wire.PASSV, query, password.reveal()))
+
+    async def _ask(self, command: str, query: Query, secret: bytes) -> wire.Reply:
+        tail = wire.request_tail(command, self._id, arguments_of(query), secret=secret)
+        return await self._pool.ask(f"{self._name}: {command}({query.user[:64]})", tail, concurrent=self._concurrent)
+
+
+class WorkerTokenPassdb(WorkerPassdb):
+    """A passdb elsewhere that verifies tokens, too."""
+
+    async def verify_token(self, query: Query, token: Secret) -> Entry | None:
+        return _entry(await self._ask(wire.TOKEN, query, token.reveal()))
+
+
+class WorkerUserdb:
+    """A userdb elsewhere."""
+
+    def __init__(self, settings: UserdbSettings, pool: WorkerPool, *, concurrent: int) -> None:
+        self._id = database_id(settings)
+        self._name = f"userdb {settings.name}"
+        self._pool = pool
+        self._concurrent = concurrent
+
+    @property
+    def variables(self) -> frozenset[str] | None:
+        traits = self._pool.infos.get(self._id)
+        return variables_in(traits.get("variables", "?")) if traits is not None else None
+
+    async def find(self, query: Query) -> Mapping[str, str] | None:
+        tail = wire.request_tail(wire.USER, self._id, arguments_of(query))
+        reply = await self._pool.ask(f"{self._name}: USER({query.user[:64]})", tail, concurrent=self._concurrent)
+        if reply.word == wire.OK:
+            return reply.fields
+        if reply.word == wire.NOTFOUND:
+            return None
+        raise Unavailable("Temporary failure.", detail=reply.reason or "the worker failed")
+
+    def iterate(self) -> AsyncIterator[str] | None:
+        tail = wire.request_tail(wire.LIST, self._id, arguments_of(Query("")))
+        return self._pool.names(f"{self._name}: LIST", tail)
+
+
+def remote_passdb(settings: PassdbSettings, factory: object, pool: WorkerPool) -> WorkerPassdb:
+    """The block's passdb in the workers; ``factory`` makes the driver there, and says something of it here."""
+    raw = inspect.unwrap(factory) if callable(factory) else factory
+    credentials = getattr(raw, "credentials", not getattr(raw, "verifies", False))
+    kind = WorkerTokenPassdb if hasattr(raw, "verify_token") else WorkerPassdb
+    return kind(settings, pool, concurrent=concurrent_of(raw), credentials=credentials is not False)
+
+
+def remote_userdb(settings: UserdbSettings, factory: object, pool: WorkerPool) -> WorkerUserdb:
+    raw = inspect.unwrap(factory) if callable(factory) else factory
+    return WorkerUserdb(settings, pool, concurrent=concurrent_of(raw))
+
+
+def _entry(reply: wire.Reply) -> Entry | None:
+    """Raises Unavailable."""
+    compare = reply.word == wire.COMPARE
+    if reply.result == wire.RESULT_UNKNOWN and not (compare or reply.reason or reply.fields):
+        return None
+    outcome = OUTCOME_OF.get(reply.result)
+    if outcome is None:
+        raise Unavailable("Temporary failure.", detail=reply.reason or "the worker failed")
+    return Entry(reply.password or None, reply.fields, outcome, reply.reason, compare)
