@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
@@ -15,12 +16,14 @@ from roost.settings.schema import (
     MasterSettings,
     NamespaceSettings,
     PassdbSettings,
+    PgsqlSettings,
     ServiceSettings,
     UserdbSettings,
 )
 from roost.settings.tree import Assignment, Context, Path, Tree
 
 T = TypeVar("T")
+Database = TypeVar("Database", PassdbSettings, UserdbSettings)
 
 CACHE_SIZE = 1000
 
@@ -110,11 +113,13 @@ class Config:
         """The userdbs for a protocol: those inside its ``protocol`` block come before the global ones."""
         return self._databases(UserdbSettings, "userdb", protocol)
 
-    def _databases(self, schema: type[T], name: str, protocol: str) -> tuple[T, ...]:
+    def _databases(self, schema: type[Database], name: str, protocol: str) -> tuple[Database, ...]:
         connection = Connection(protocol)
         found = self.tree.elements(name, Context((), connection))
         found.sort(key=lambda pair: not pair[1].conditions.protocol)
-        return tuple(self.element(schema, ((name, each),), connection) for each, _ in found)
+        servers = self.elements(PgsqlSettings, "pgsql")
+        made = tuple(self.element(schema, ((name, each),), connection) for each, _ in found)
+        return tuple(replace(one, pgsql=servers) for one in made) if servers else made
 
     @property
     def namespaces(self) -> Sequence[NamespaceSettings]:

@@ -66,7 +66,7 @@ DOVECOT_SERVICES = _words(
 DOVECOT_SECTIONS = _words(
     """
     acl auth_policy dict_map dict_server doveadm_server event_exporter execute fs ldap lua mail_attribute
-    metric metric_group_by mysql notify_status oauth2 oauth2_local_validation pgsql plugin push_notification quota
+    metric metric_group_by mysql notify_status oauth2 oauth2_local_validation plugin push_notification quota
     quota_over_status quota_warning sieve_script ssl_client stats_server
     """
 )
@@ -124,8 +124,8 @@ DOVECOT_KEYS = _words(
     http_server_request_hdr_max_field_size http_server_request_hdr_max_fields http_server_request_hdr_max_size
     http_server_request_max_payload_size http_server_request_max_target_length imap4rev2_enable
     imap_compress_on_proxy imap_fetch_failure imap_hibernate_timeout imap_id_retain imap_literal_minus imap_metadata
-    imap_urlauth_host imap_urlauth_port lda_original_recipient_header ldap_auth_dn ldap_auth_dn_password ldap_base
-    ldap_scope ldap_starttls ldap_uris lmtp_proxy lmtp_proxy_rawlog_dir lmtp_rawlog_dir lmtp_rcpt_check_quota
+    imap_urlauth_host imap_urlauth_port lda_original_recipient_header
+    lmtp_proxy lmtp_proxy_rawlog_dir lmtp_rawlog_dir lmtp_rcpt_check_quota
     lock_method log_core_filter login_plugin_dir login_plugins login_proxy_max_disconnect_delay
     login_proxy_max_reconnects login_proxy_notify_path login_proxy_rawlog_dir login_proxy_timeout login_socket_path
     login_source_ips lua_file lua_settings mail_alt_path mail_attachment_detection_options mail_cache_fields
@@ -142,21 +142,21 @@ DOVECOT_KEYS = _words(
     notify_status_dict notify_status_mailbox notify_status_value oauth2_client_id oauth2_client_secret
     oauth2_force_introspection oauth2_grant_url oauth2_introspection_mode oauth2_introspection_url
     oauth2_openid_configuration_url oauth2_scope oauth2_tokeninfo_url passdb_args passdb_auth_verbose
-    passdb_default_fields passdb_ldap_bind passdb_ldap_filter passdb_lua_file passdb_override_fields
-    passdb_pass passdb_sql_query passdb_sql_update_query passdb_use_cache pgsql_connection_limit
-    pgsql_host pgsql_parameters postmaster_address process_shutdown_filter push_notification_driver
+    passdb_default_fields passdb_lua_file passdb_override_fields
+    passdb_pass passdb_use_cache
+    postmaster_address process_shutdown_filter push_notification_driver
     push_notification_ox_cache_ttl push_notification_ox_url push_notification_ox_user_from_metadata quota_driver
     quota_enforce quota_exceeded_message quota_hidden quota_ignore quota_mailbox_count quota_mailbox_message_count
     quota_message_count quota_storage_extra quota_storage_grace quota_storage_percentage quota_storage_size
     quota_warning_resource quota_warning_threshold rawlog_dir rejection_reason rejection_subject
-    sendmail_path service_privileged_group sql_driver sqlite_busy_timeout sqlite_journal_mode sqlite_path
-    ssl_alt_cert ssl_alt_key ssl_client_ca_dir ssl_client_ca_file ssl_client_cert_file
-    ssl_client_key_file ssl_client_key_password ssl_client_require_valid_cert ssl_crypto_device ssl_options
+    sendmail_path service_privileged_group
+    ssl_alt_cert ssl_alt_key
+    ssl_client_key_password ssl_crypto_device ssl_options
     ssl_parameters_regenerate ssl_protocols
     ssl_server_alt_cert_file ssl_server_alt_key_file
     stats_writer_socket_path submission_host submission_ssl submission_timeout userdb_args userdb_auth_verbose
-    userdb_default_fields userdb_ldap_filter userdb_ldap_iterate_filter userdb_override_fields
-    userdb_sql_iterate_query userdb_sql_query userdb_use_cache valid_chroot_dirs verbose_ssl
+    userdb_default_fields userdb_override_fields
+    userdb_use_cache valid_chroot_dirs verbose_ssl
     version_ignore
     """
 )

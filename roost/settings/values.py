@@ -71,6 +71,9 @@ def parse_value(spec: Spec, text: str) -> Any:
         return int(text)
     if kind is ENUM:
         if text not in spec.choices:
+            for name, why in spec.left_out:
+                if name == text:
+                    raise ValueError(f"Invalid value: {text} ({why})")
             shown = ", ".join(choice or '""' for choice in spec.choices)
             raise ValueError(f"Invalid value: {text} (use one of: {shown})")
         return text

@@ -25,6 +25,7 @@ from roost.settings.schema.services import (
     ServiceSettings,
     UnixListener,
 )
+from roost.settings.schema.sql import PgsqlSettings
 from roost.settings.schema.ssl import SslSettings
 
 AREAS: tuple[type, ...] = (
@@ -48,6 +49,7 @@ LIST_FILTERS: dict[str, type] = {
     "inet_listener": InetBlock,
     "passdb": PassdbSettings,
     "userdb": UserdbSettings,
+    "pgsql": PgsqlSettings,
     "dict": DictSettings,
     "namespace": NamespaceSettings,
     "mailbox": MailboxSettings,
@@ -87,6 +89,7 @@ __all__ = [
     "NamespaceSettings",
     "NotifySettings",
     "PassdbSettings",
+    "PgsqlSettings",
     "ServiceSettings",
     "SslSettings",
     "UnixListener",

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from roost.settings.fields import BOOL, BOOLLIST, ENUM, MSECS, SECRET, SECS, SIZE, STR, STRLIST, TEMPLATE, UINT, setting
+from roost.settings.schema.ldap import PassdbLdapSettings, UserdbLdapSettings
+from roost.settings.schema.sql import PassdbSqlSettings, UserdbSqlSettings
 
 MECHANISMS = (
     *("plain", "login"),
@@ -150,7 +152,7 @@ class AuthSettings:
 
 
 @dataclass(frozen=True)
-class PassdbSettings:
+class PassdbSettings(PassdbSqlSettings, PassdbLdapSettings):
     """``passdb NAME { … }``: a place where passwords are looked up, in the order written."""
 
     PREFIX: ClassVar[str] = "passdb_"
@@ -195,7 +197,7 @@ class PassdbSettings:
 
 
 @dataclass(frozen=True)
-class UserdbSettings:
+class UserdbSettings(UserdbSqlSettings, UserdbLdapSettings):
     """``userdb NAME { … }``: a place where a user's home and fields are looked up, in the order written."""
 
     PREFIX: ClassVar[str] = "userdb_"
