@@ -19,6 +19,8 @@ from typing import Final
 from roost.errors import RoostError
 from roost.ipc import auth as wire
 from roost.settings.schema.auth import AuthSettings, UserdbSettings
+from roost.settings.schema.ldap import UserdbLdapSettings
+from roost.settings.schema.sql import UserdbSqlSettings
 from services.auth.core import Verdict
 from services.auth.passdb.passwd_file import PasswdFile
 from services.auth.passdbs import PassdbChain
@@ -44,7 +46,12 @@ LINE: Final = re.compile(
 )
 
 # Settings of a userdb that may have any value here; all others must have their defaults.
-ANY_VALUE: Final = frozenset({"name", "driver", "fields", "passwd_file_path", "static_allow_all_users"})
+ANY_VALUE: Final = frozenset(
+    {
+        *("name", "driver", "fields", "passwd_file_path", "static_allow_all_users"),
+        *(field.name for schema in (UserdbSqlSettings, UserdbLdapSettings) for field in fields_of(schema)),
+    }
+)
 
 
 class Question:

@@ -17,7 +17,7 @@ from roost.settings.values import quote_item
 
 NAMED = frozenset(
     {
-        *("service", "unix_listener", "fifo_listener", "inet_listener", "passdb", "userdb", "dict"),
+        *("service", "unix_listener", "fifo_listener", "inet_listener", "passdb", "userdb", "dict", "pgsql"),
         *("namespace", "mailbox"),
         *("protocol", "local", "local_name", "remote"),
     }
