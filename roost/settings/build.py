@@ -17,7 +17,7 @@ from roost.settings.known import DOVECOT_SERVICES, IGNORED, LOGIN_SERVICES
 from roost.settings.places import Frame, Role, meant, remaining, why_not_here
 from roost.settings.readers.quoting import quote, written
 from roost.settings.readers.statements import Kind, Statement
-from roost.settings.schema import LIST_FILTERS, NAMED_FILTERS, PARENTS
+from roost.settings.schema import INLINE, LIST_FILTERS, NAMED_FILTERS, PARENTS
 from roost.settings.tree import DEFAULT, FILE, GROUP, Assignment, Block, Op, Path, Scope, Tree
 from roost.settings.values import parse_bool
 
@@ -218,7 +218,8 @@ class Builder:
                 return self._inner(frame, one, Role.IGNORED)
         outer = tuple(part for part, _ in frame.path)
         wanted = PARENTS.get(key, ())
-        if outer != wanted:
+        inline = bool(outer) and INLINE.get(key) == outer[-1]
+        if outer != wanted and not inline:
             if outer and not wanted:
                 raise self.fatal(one, f"{key} {{ .. }} not allowed under {outer[-1]} {{ .. }}", key)
             raise self.fatal(one, f"{key} {{ .. }} is allowed only under {wanted[-1]} NAME {{ .. }}", key)

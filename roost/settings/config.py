@@ -12,6 +12,7 @@ from roost.settings.connections import Conditions, Connection, matches
 from roost.settings.fields import specs_of
 from roost.settings.schema import (
     LIST_FILTERS,
+    DictSettings,
     MailboxSettings,
     MasterSettings,
     NamespaceSettings,
@@ -20,12 +21,14 @@ from roost.settings.schema import (
     ServiceSettings,
     UserdbSettings,
 )
+from roost.settings.schema.oauth2 import LOCAL_VALIDATION
 from roost.settings.tree import Assignment, Context, Path, Tree
 
 T = TypeVar("T")
 Database = TypeVar("Database", PassdbSettings, UserdbSettings)
 
 CACHE_SIZE = 1000
+OAUTH2 = "oauth2"
 
 
 class Config:
@@ -73,9 +76,10 @@ class Config:
         if found is None:
             context = Context(path, connection)
             values = {spec.attribute: self.tree.value(spec, context) for spec in specs_of(cast(Hashable, schema))}
-            if path and path[-1][1] and LIST_FILTERS.get(path[-1][0]) is schema:
-                named = "path" if "path" in values else "name"
-                values[named] = values[named] or path[-1][1]
+            for part, name in path:
+                if name and LIST_FILTERS.get(part) is schema:
+                    named = "path" if "path" in values else "name"
+                    values[named] = values[named] or name
             found = schema(**values)
             if len(self._cache) >= CACHE_SIZE:
                 self._cache.clear()
@@ -107,7 +111,7 @@ class Config:
 
     def passdbs_of(self, protocol: str) -> Sequence[PassdbSettings]:
         """The passdbs for a protocol: those inside its ``protocol`` block come before the global ones."""
-        return self._databases(PassdbSettings, "passdb", protocol)
+        return tuple(self._with_oauth2(one, protocol) for one in self._databases(PassdbSettings, "passdb", protocol))
 
     def userdbs_of(self, protocol: str) -> Sequence[UserdbSettings]:
         """The userdbs for a protocol: those inside its ``protocol`` block come before the global ones."""
@@ -120,6 +124,21 @@ class Config:
         servers = self.elements(PgsqlSettings, "pgsql")
         made = tuple(self.element(schema, ((name, each),), connection) for each, _ in found)
         return tuple(replace(one, pgsql=servers) for one in made) if servers else made
+
+    def _with_oauth2(self, block: PassdbSettings, protocol: str) -> PassdbSettings:
+        """A passdb oauth2 with what ``oauth2 { … }`` says, and with the dict of its keys; others as they are."""
+        if (block.driver or block.name) != OAUTH2:
+            return block
+        path: Path = (("passdb", block.name),)
+        inner: Path = ((LOCAL_VALIDATION, ""),)
+        full = self.element(PassdbSettings, (*path, (OAUTH2, "")), Connection(protocol))
+        full = replace(full, pgsql=block.pgsql)
+        for within in ((*path, (OAUTH2, ""), *inner), (*path, *inner), ((OAUTH2, ""), *inner), inner):
+            if found := self.elements(DictSettings, "dict", within):
+                return replace(full, oauth2_keys=found[0])
+        wanted = full.oauth2_local_validation_dict
+        named = [one for one in self.elements(DictSettings, "dict") if one.name == wanted]
+        return replace(full, oauth2_keys=named[0]) if named else full
 
     @property
     def namespaces(self) -> Sequence[NamespaceSettings]:

@@ -66,7 +66,7 @@ DOVECOT_SERVICES = _words(
 DOVECOT_SECTIONS = _words(
     """
     acl auth_policy dict_map dict_server doveadm_server event_exporter execute fs ldap lua mail_attribute
-    metric metric_group_by mysql notify_status oauth2 oauth2_local_validation plugin push_notification quota
+    metric metric_group_by mysql notify_status plugin push_notification quota
     quota_over_status quota_warning sieve_script ssl_client stats_server
     """
 )
@@ -114,13 +114,8 @@ DOVECOT_KEYS = _words(
     dict_proxy_socket_path dns_client_socket_path dns_client_timeout dotlock_use_excl doveadm_allowed_commands
     doveadm_api_key doveadm_password doveadm_port doveadm_socket_path doveadm_ssl doveadm_username
     doveadm_worker_count dsync_alt_char dsync_commit_msgs_interval dsync_features dsync_hashed_headers
-    dsync_remote_cmd http_client_connect_backoff_max_time http_client_connect_backoff_time
-    http_client_connect_timeout http_client_dns_ttl http_client_max_idle_time http_client_max_parallel_connections
-    http_client_max_pipelined_requests http_client_proxy_password http_client_proxy_socket_path
-    http_client_proxy_url http_client_proxy_username http_client_rawlog_dir http_client_request_absolute_timeout
-    http_client_request_max_attempts http_client_request_max_redirects http_client_request_timeout
-    http_client_response_hdr_max_field_size http_client_response_hdr_max_fields http_client_response_hdr_max_size
-    http_client_user_agent http_server_max_idle_time http_server_max_pipelined_requests http_server_rawlog_dir
+    dsync_remote_cmd
+    http_server_max_idle_time http_server_max_pipelined_requests http_server_rawlog_dir
     http_server_request_hdr_max_field_size http_server_request_hdr_max_fields http_server_request_hdr_max_size
     http_server_request_max_payload_size http_server_request_max_target_length imap4rev2_enable
     imap_compress_on_proxy imap_fetch_failure imap_hibernate_timeout imap_id_retain imap_literal_minus imap_metadata
@@ -128,7 +123,7 @@ DOVECOT_KEYS = _words(
     lmtp_proxy lmtp_proxy_rawlog_dir lmtp_rawlog_dir lmtp_rcpt_check_quota
     lock_method log_core_filter login_plugin_dir login_plugins login_proxy_max_disconnect_delay
     login_proxy_max_reconnects login_proxy_notify_path login_proxy_rawlog_dir login_proxy_timeout login_socket_path
-    login_source_ips lua_file lua_settings mail_alt_path mail_attachment_detection_options mail_cache_fields
+    login_source_ips mail_alt_path mail_attachment_detection_options mail_cache_fields
     mail_cache_max_size mail_cache_min_mail_count mail_cache_path mail_cache_unaccessed_field_drop mail_chroot
     mail_control_path mail_gid mail_inbox_path mail_index_log_rotate_log2_max_age mail_index_log_rotate_max_size
     mail_index_log_rotate_min_age mail_index_log_rotate_min_size mail_index_path mail_location mail_log_cached_only
@@ -139,10 +134,9 @@ DOVECOT_KEYS = _words(
     mysql_connect_timeout mysql_connection_limit mysql_dbname mysql_host mysql_password mysql_port
     mysql_read_timeout mysql_ssl mysql_user mysql_write_timeout namespace_alias_for namespace_disabled
     namespace_hidden namespace_ignore_on_failure namespace_list namespace_order namespace_subscriptions
-    notify_status_dict notify_status_mailbox notify_status_value oauth2_client_id oauth2_client_secret
-    oauth2_force_introspection oauth2_grant_url oauth2_introspection_mode oauth2_introspection_url
-    oauth2_openid_configuration_url oauth2_scope oauth2_tokeninfo_url passdb_args passdb_auth_verbose
-    passdb_default_fields passdb_lua_file passdb_override_fields
+    notify_status_dict notify_status_mailbox notify_status_value
+    passdb_args passdb_auth_verbose
+    passdb_default_fields passdb_override_fields
     passdb_pass passdb_use_cache
     postmaster_address process_shutdown_filter push_notification_driver
     push_notification_ox_cache_ttl push_notification_ox_url push_notification_ox_user_from_metadata quota_driver

@@ -11,7 +11,7 @@ from roost.settings import registry
 from roost.settings.connections import ALWAYS, Conditions
 from roost.settings.fields import Spec
 from roost.settings.known import RENAMED, Renamed
-from roost.settings.schema import NAMED_FILTERS
+from roost.settings.schema import INLINE, NAMED_FILTERS
 from roost.settings.tree import Path
 
 _ELEMENT = re.compile(r"[A-Za-z0-9_-]+\Z")
@@ -77,12 +77,19 @@ def remaining(path: Path, spec: Spec) -> Path:
     return tuple(part for part in path if not (part[0] in NAMED_FILTERS and spec.key.startswith(part[0] + "_")))
 
 
+def own(path: Path) -> Path:
+    """The path from an inline list filter on: what is around it has no say about the keys inside."""
+    if path and path[-1][0] in INLINE and (INLINE[path[-1][0]], "") in path:
+        return path[-1:]
+    return path
+
+
 def why_not_here(frame: Frame, spec: Spec) -> str:
     """Why a setting cannot stand at a place; "" = it can."""
     entry = registry.entries()[spec.key]
     if not spec.by_connection and frame.by_connection:
         return "This setting cannot be set inside a protocol, local, local_name or remote block"
-    for name, element in remaining(frame.path, spec):
+    for name, element in own(remaining(frame.path, spec)):
         if name not in entry.lists and name not in entry.named:
             where = f"{name} {element}".rstrip()
             return f"This setting has no meaning inside {where} {{ .. }}: set it outside"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from roost.settings.fields import Spec, specs_of
-from roost.settings.schema import AREAS, LIST_FILTERS, NAMED_FILTERS, PARENTS
+from roost.settings.schema import AREAS, INSIDE, LIST_FILTERS, NAMED_FILTERS, PARENTS
 
 CONNECTION_FILTERS = frozenset({"protocol", "local", "local_name", "remote"})
 
@@ -38,6 +38,10 @@ def entries() -> dict[str, Entry]:
             found[spec.key] = (
                 replace(known, lists=known.lists | lists) if known else Entry(spec, lists, frozenset(), is_global=False)
             )
+    for name, prefixes in INSIDE.items():
+        for key, entry in found.items():
+            if key.startswith(prefixes):
+                found[key] = replace(entry, named=entry.named | {name})
     return found
 
 

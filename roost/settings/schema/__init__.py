@@ -17,6 +17,7 @@ from roost.settings.schema.logging import LoggingSettings
 from roost.settings.schema.mail import MailboxSettings, MailSettings, NamespaceSettings
 from roost.settings.schema.master import MasterSettings
 from roost.settings.schema.notify import NotifySettings
+from roost.settings.schema.oauth2 import LOCAL_VALIDATION
 from roost.settings.schema.services import (
     FifoListener,
     InetBlock,
@@ -64,11 +65,19 @@ PARENTS: dict[str, tuple[str, ...]] = {
 }
 """List filters that stand inside another one only; all others stand inside none."""
 
-NAMED_FILTERS: tuple[str, ...] = ("ssl_server",)
+NAMED_FILTERS: tuple[str, ...] = ("ssl_server", "oauth2", LOCAL_VALIDATION)
 """``name { … }`` sections: a prefix of the keys inside."""
+
+INSIDE: dict[str, tuple[str, ...]] = {"oauth2": ("http_client_", "ssl_client_")}
+"""Named filter → prefixes of the keys that have a value of their own inside it."""
+
+INLINE: dict[str, str] = {"dict": LOCAL_VALIDATION}
+"""List filters that may also stand in a named filter, and are then its own."""
 
 __all__ = [
     "AREAS",
+    "INLINE",
+    "INSIDE",
     "LIST_FILTERS",
     "NAMED_FILTERS",
     "PARENTS",

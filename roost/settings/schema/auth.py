@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from roost.settings.fields import BOOL, BOOLLIST, ENUM, MSECS, SECRET, SECS, SIZE, STR, STRLIST, TEMPLATE, UINT, setting
+from roost.settings.schema.http_client import HttpClientSettings
 from roost.settings.schema.ldap import PassdbLdapSettings, UserdbLdapSettings
+from roost.settings.schema.lua import LuaSettings
+from roost.settings.schema.oauth2 import Oauth2Settings, RemoteImapSettings
 from roost.settings.schema.sql import PassdbSqlSettings, UserdbSqlSettings
 
 MECHANISMS = (
@@ -152,7 +155,9 @@ class AuthSettings:
 
 
 @dataclass(frozen=True)
-class PassdbSettings(PassdbSqlSettings, PassdbLdapSettings):
+class PassdbSettings(
+    PassdbSqlSettings, PassdbLdapSettings, Oauth2Settings, RemoteImapSettings, HttpClientSettings, LuaSettings
+):
     """``passdb NAME { … }``: a place where passwords are looked up, in the order written."""
 
     PREFIX: ClassVar[str] = "passdb_"
@@ -197,7 +202,7 @@ class PassdbSettings(PassdbSqlSettings, PassdbLdapSettings):
 
 
 @dataclass(frozen=True)
-class UserdbSettings(UserdbSqlSettings, UserdbLdapSettings):
+class UserdbSettings(UserdbSqlSettings, UserdbLdapSettings, LuaSettings):
     """``userdb NAME { … }``: a place where a user's home and fields are looked up, in the order written."""
 
     PREFIX: ClassVar[str] = "userdb_"

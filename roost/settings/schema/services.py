@@ -125,6 +125,11 @@ class ServiceSettings:
 
 
 DEFAULTS = r"""
+oauth2 {
+  http_client_max_idle_time = 60 secs
+  http_client_max_parallel_connections = 10
+  http_client_response_body_max = 256 k
+}
 service anvil {
   type = anvil
   executable = anvil
