@@ -69,6 +69,7 @@ class WorkerLink(Connection):
         self.leaving = False  # it gets no more jobs
         self.failing = False  # its databases fail
         self.shared = False  # its jobs are of drivers that take several at once
+        self.suspected = False  # its jobs were at work where a worker died
         self.reserved = False  # a job that needs a worker of its own waits for it
         self.limit = 0  # how many processes there may be, by the worker's word
         self.idle_since = loop.time()
@@ -82,6 +83,7 @@ class WorkerLink(Connection):
         self._last_id = self._last_id % wire.MAX_ID + 1
         self.jobs[self._last_id] = job
         self.shared = job.concurrent > 1
+        self.suspected = job.retried
         job.since = self.loop.time()
         self.write(wire.request_line(self._last_id, job.tail))
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from roost.auth.api import Query
 from roost.settings.schema.auth import PassdbSettings, UserdbSettings
 
-PARAMETER, FIELD = "param_", "passdb_"
+PARAMETER, FIELD, USERDB_FIELD = "param_", "passdb_", "userdb_"
 LOCAL_DRIVERS = frozenset({"prefetch", "deny"})  # they say nothing that is not known already
 WORKER_DRIVERS = frozenset({"ldap", "lua", "pam", "passwd"})  # their libraries, or their scripts, block
 
@@ -70,6 +70,8 @@ def arguments_of(query: Query) -> dict[str, str]:
         given[PARAMETER + name] = text
     for name, text in query.passdb_fields.items():
         given[FIELD + name] = text
+    for name, text in query.userdb_fields.items():
+        given[USERDB_FIELD + name] = text
     return given
 
 
@@ -77,11 +79,14 @@ def query_of(arguments: Mapping[str, str]) -> Query:
     """The inverse of ``arguments_of``."""
     parameters: dict[str, str] = {}
     fields: dict[str, str] = {}
+    userdb_fields: dict[str, str] = {}
     for name, text in arguments.items():
         if name.startswith(PARAMETER):
             parameters[name[len(PARAMETER) :]] = text
         elif name.startswith(FIELD):
             fields[name[len(FIELD) :]] = text
+        elif name.startswith(USERDB_FIELD):
+            userdb_fields[name[len(USERDB_FIELD) :]] = text
     return Query(
         arguments.get("user", ""),
         parameters,
@@ -94,4 +99,5 @@ def query_of(arguments: Mapping[str, str]) -> Query:
         fields,
         "seen-unknown" in arguments,
         "seen-internal" in arguments,
+        userdb_fields,
     )

@@ -22,6 +22,7 @@ CONNECT_SECS = 10.0
 FIRST_PAUSE_SECS, MAX_PAUSE_SECS = 0.1, 2.0
 QUEUED_WARNING_SECS = 3.0
 WARNING_EVERY_SECS = 60.0
+SUSPECT_GROUPS = 16  # what a dead worker leaves is asked again in so many groups: few share the guilty one's fate
 LIST_TIMEOUT_FACTOR = 30  # between two names of a list
 
 
@@ -53,6 +54,8 @@ class WorkerPool:
         self._connecting: set[asyncio.Task[None]] = set()
         self._alone: deque[Job] = deque()
         self._shared: deque[Job] = deque()
+        self._suspects: deque[Job] = deque()  # were at work in a worker that died; which one killed it is not known
+        self._queues = (self._alone, self._shared, self._suspects)
         self._pause_secs = 0.0  # after a failure, before the next worker is asked for
         self._not_before = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -121,13 +124,13 @@ class WorkerPool:
             raise Unavailable("Shutting down.", detail="the auth room ends")
         if len(tail) > wire.MAX_LINE_OCTETS - 16:
             raise Unavailable("Request is too long.", detail=f"{label}: {len(tail)} octets for a worker")
-        waiting = len(self._alone) + len(self._shared)
+        waiting = sum(map(len, self._queues))
         if waiting >= self._queue_limit:
             raise Unavailable("Server is busy, try again later.", detail=f"{waiting} requests wait for an auth-worker")
         job = Job(label, tail, concurrent, self._loop.create_future(), self._loop.time())
         if names:
             job.wants_names, job.more = True, asyncio.Event()
-        (self._shared if concurrent > 1 else self._alone).append(job)
+        self._queue_of(job).append(job)
         if self._timer is None:
             self._timer = self._loop.call_later(self._sweep_secs, self._sweep)
         self._dispatch()
@@ -135,7 +138,7 @@ class WorkerPool:
 
     def _drop(self, job: Job) -> None:
         """The asker has left."""
-        queue = self._shared if job.concurrent > 1 else self._alone
+        queue = self._queue_of(job)
         if job in queue:
             queue.remove(job)
             return
@@ -144,15 +147,20 @@ class WorkerPool:
 
     def _dispatch(self) -> None:
         """Give out what can be given out; ask for workers for the rest."""
-        for queue in (self._alone, self._shared):
+        for queue in self._queues:
             while queue:
                 link = self._free_for(queue[0])
                 if link is None:
                     break
                 link.reserved = False
                 link.send(queue.popleft())
-        if self._alone or self._shared:
+        if any(self._queues):
             self._grow()
+
+    def _queue_of(self, job: Job) -> deque[Job]:
+        if job.retried:
+            return self._suspects
+        return self._shared if job.concurrent > 1 else self._alone
 
     def _free_for(self, job: Job) -> WorkerLink | None:
         best: WorkerLink | None = None
@@ -160,10 +168,12 @@ class WorkerPool:
             if link.leaving or link.closing:
                 continue
             count = len(link.jobs)
-            if count == 0 and (job.concurrent == 1 or not link.reserved):
+            if count == 0:
                 if job.concurrent == 1:
                     return link
-            elif job.concurrent == 1 or not link.shared or link.reserved or count >= job.concurrent:
+                if link.reserved and not job.retried:
+                    continue
+            elif not link.shared or link.reserved or link.suspected != job.retried or count >= job.concurrent:
                 continue
             if best is None or count < len(best.jobs):
                 best = link
@@ -174,11 +184,9 @@ class WorkerPool:
         now = self._loop.time()
         coming = len(self._connecting) + len(self._starting)
         room = self._limit - len(self._links) - coming
-        wanted = len(self._alone) - coming
-        if self._shared:
-            wanted += -(-len(self._shared) // self._shared[0].concurrent)
+        wanted = sum(-(-len(queue) // queue[0].concurrent) for queue in self._queues if queue) - coming
         if room <= 0:
-            if self._alone and not coming:
+            if (self._alone or self._suspects) and not coming:
                 self._reserve()
             return
         if now < self._not_before:
@@ -234,7 +242,7 @@ class WorkerPool:
         self._dispatch()
 
     def link_free(self, link: WorkerLink) -> None:
-        if self._alone or self._shared:
+        if any(self._queues):
             self._dispatch()
 
     def link_info(self, database: str, traits: dict[str, str]) -> None:
@@ -256,8 +264,9 @@ class WorkerPool:
                 job.retried = True
                 job.since = self._loop.time()
                 job.names.clear()
-                (self._shared if job.concurrent > 1 else self._alone).appendleft(job)
-        if self._alone or self._shared:
+                job.concurrent = min(job.concurrent, -(-len(waiting) // SUSPECT_GROUPS))
+                self._suspects.appendleft(job)
+        if any(self._queues):
             self._dispatch()
 
     # --- time
@@ -270,7 +279,7 @@ class WorkerPool:
         """Once a second while there is anything: requests and connections whose time is up."""
         self._timer = None
         now = self._loop.time()
-        for queue in (self._alone, self._shared):
+        for queue in self._queues:
             while queue and (queue[0].done.done() or now - queue[0].since > self._timeout_secs):
                 job = queue.popleft()
                 if not job.done.done():
@@ -284,7 +293,7 @@ class WorkerPool:
                 )
         for link in tuple(self._links):
             self._look_at(link, now)
-        if self._links or self._alone or self._shared or self._starting or self._connecting:
+        if self._links or any(self._queues) or self._starting or self._connecting:
             self._timer = self._loop.call_later(self._sweep_secs, self._sweep)
 
     def _look_at(self, link: WorkerLink, now: float) -> None:
@@ -315,6 +324,6 @@ class WorkerPool:
             job.more.set()
 
     def _fail_queued(self, why: str) -> None:
-        for queue in (self._alone, self._shared):
+        for queue in self._queues:
             while queue:
                 self._fail(queue.popleft(), why)

@@ -16,12 +16,15 @@ from services.auth.workers.pool import WorkerPool
 from services.auth.workers.serving import OUTCOME_OF
 
 CONCURRENT = "concurrent"
-"""Attribute of a driver, or of its factory: how many requests one worker may have at work for it. Default 1."""
+"""Attribute of a driver's factory: how many requests one worker may have at work for it, or a function of the
+block's settings that says so. Default 1."""
 
 
-def concurrent_of(factory: object) -> int:
+def concurrent_of(factory: object, settings: PassdbSettings | UserdbSettings | None = None) -> int:
     """How many requests at once a driver of this factory takes in one process."""
     found = getattr(factory, CONCURRENT, 1)
+    if callable(found):
+        found = found(settings)
     return found if isinstance(found, int) and found > 0 else 1
 
 
@@ -98,12 +101,12 @@ def remote_passdb(settings: PassdbSettings, factory: object, pool: WorkerPool) -
     raw = inspect.unwrap(factory) if callable(factory) else factory
     credentials = getattr(raw, "credentials", not getattr(raw, "verifies", False))
     kind = WorkerTokenPassdb if hasattr(raw, "verify_token") else WorkerPassdb
-    return kind(settings, pool, concurrent=concurrent_of(raw), credentials=credentials is not False)
+    return kind(settings, pool, concurrent=concurrent_of(raw, settings), credentials=credentials is not False)
 
 
 def remote_userdb(settings: UserdbSettings, factory: object, pool: WorkerPool) -> WorkerUserdb:
     raw = inspect.unwrap(factory) if callable(factory) else factory
-    return WorkerUserdb(settings, pool, concurrent=concurrent_of(raw))
+    return WorkerUserdb(settings, pool, concurrent=concurrent_of(raw, settings))
 
 
 def _entry(reply: wire.Reply) -> Entry | None:

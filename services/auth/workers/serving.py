@@ -94,11 +94,11 @@ class WorkerConnection(Connection):
             self._fd = -1
 
     def last_words(self, line: bytes) -> None:
-        """Called by the watchdog, from its thread: written at once, unless half a line waits before it."""
+        """Called by the watchdog, from its thread, just before the end: what was to be written, and this line."""
         transport = self._transport
         try:
-            if transport is not None and not self._out and not transport.get_write_buffer_size():
-                os.write(self._fd, line)
+            if transport is not None and not transport.get_write_buffer_size():  # else half a line may be out
+                os.write(self._fd, b"".join([*self._out, line]))
         except (OSError, RuntimeError):
             pass
 
@@ -208,14 +208,16 @@ class WorkerConnection(Connection):
                 "Listing users failed.", detail="Trying to iterate users, but the userdb doesn't support it"
             )
         lines: list[bytes] = []
-        async for name in names:
-            lines.append(wire.name_line(request_id, name))
-            if len(lines) >= NAME_BATCH:
-                self.write(b"".join(lines))
-                lines.clear()
-                await self.drained()
-                await asyncio.sleep(0)  # a list out of memory must not hold up the loop
-        self.write(b"".join(lines))
+        try:
+            async for name in names:
+                lines.append(wire.name_line(request_id, name))
+                if len(lines) >= NAME_BATCH:
+                    self.write(b"".join(lines))
+                    lines.clear()
+                    await self.drained()
+                    await asyncio.sleep(0)  # a list out of memory must not hold up the loop
+        finally:
+            self.write(b"".join(lines))
         return wire.Reply(request_id, wire.OK, wire.RESULT_OK)
 
     def _tell(self, database: str, driver: Passdb | Userdb) -> None:

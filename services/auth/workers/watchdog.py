@@ -52,7 +52,7 @@ current: contextvars.ContextVar[Work | None] = contextvars.ContextVar("current",
 """The request on whose behalf the code runs."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Call:
     """A call in a thread."""
 
