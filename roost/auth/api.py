@@ -50,13 +50,14 @@ class Query:
     parameters: Mapping[str, str] = field(default_factory=dict)
     mechanism: str = ""  # lower case; "" when nobody authenticates (a lookup)
     original_user: str = ""  # the name as the client wrote it
-    authenticated: bool = False  # userdb: a passdb has just proved this user
+    authenticated: bool = False  # a passdb has just proved this user: only fields are asked for
     service: str = ""  # imap, lmtp, smtp …; taken from the parameters when not given
     master_user: str = ""
     login_user: str = ""
     passdb_fields: Mapping[str, str] = field(default_factory=lambda: NO_FIELDS, repr=False)  # said by earlier passdbs
     seen_unknown: bool = False  # a database asked before did not know the user
     seen_internal: bool = False  # a database asked before could not say
+    userdb_fields: Mapping[str, str] = field(default_factory=lambda: NO_FIELDS, repr=False)  # said by earlier userdbs
 
     def __post_init__(self) -> None:
         if not self.service:
@@ -133,6 +134,12 @@ VARIABLES: Mapping[str, Callable[[Query], str]] = {
     "secured": lambda query: query.parameters["secured"] or "secured" if "secured" in query.parameters else "",
     "cert": lambda query: "valid" if "valid-client-cert" in query.parameters else "",
     "ssl_ja3_hash": _given("ssl_ja3_hash"),
+    "ssl_client_cert_fp": _given("ssl_client_cert_fp"),
+    "ssl_client_cert_pubkey_fp": _given("ssl_client_cert_pubkey_fp"),
+    "domain_first": lambda query: query.user.partition("@")[2],
+    "domain_last": lambda query: query.user.rpartition("@")[2] if "@" in query.user else "",
+    "owner_user": _user,
+    "session_pid": _given("session_pid"),
 }
 
 

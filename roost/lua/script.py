@@ -73,15 +73,12 @@ class Script:
         *,
         event: Event | None = None,
         log: Log | None = None,
+        text: bytes | None = None,
     ) -> Script:
-        """Read and compile. ``event`` is the creating subsystem's; without one, lines go to ``log``. Raises LuaFailure
-        (``Lua script 'PATH': …``)."""
-        try:
-            with open(path, "rb") as file:
-                text = file.read()
-        except OSError as error:
-            reason = os.strerror(error.errno) if error.errno else str(error)
-            raise LuaFailure(f"Lua script '{path}': access({path}) failed: {reason}") from None
+        """Read and compile; ``text`` is what was read of it before. ``event`` is the creating subsystem's; without one,
+        lines go to ``log``. Raises LuaFailure (``Lua script 'PATH': …``)."""
+        if text is None:
+            text = read_file(path)
         try:
             return cls(path, _without_first_line(text), "@" + path, api, settings or LuaSettings(), _root(event, log))
         except LuaFailure as error:
@@ -238,6 +235,16 @@ class Script:
         self.event.log_warning(f"Lua script '{self.name}': {text}")
 
 
+def read_file(path: str) -> bytes:
+    """The text of a script. Raises LuaFailure."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise LuaFailure(f"Lua script '{path}': access({path}) failed: {reason}") from None
+
+
 def check_file(settings: LuaSettings) -> str:
     """The path of ``lua_file``. Raises ConfigError with Dovecot's texts when it is empty or inline text."""
     if not settings.lua_file:
@@ -282,4 +289,4 @@ def _without_first_line(text: bytes) -> bytes:
     return text
 
 
-__all__ = ["ApiSource", "LuaError", "LuaFailure", "Pushed", "Script", "check_file", "search_path"]
+__all__ = ["ApiSource", "LuaError", "LuaFailure", "Pushed", "Script", "check_file", "read_file", "search_path"]

@@ -16,6 +16,7 @@ from roost.settings.schema.auth import UserdbSettings
 from services.auth.fields import USERDB_IMPORT, merge, renamed
 from services.auth.journal import Journal
 from services.auth.owners import resolve
+from services.auth.remembered import UserdbMemory
 from services.auth.templates import FieldTemplates
 
 
@@ -42,6 +43,7 @@ class UserdbRow:
     settings: UserdbSettings
     driver: Userdb
     templates: FieldTemplates
+    memory: UserdbMemory | None = None  # its answers may be kept
 
 
 class UserdbChain:
@@ -62,6 +64,7 @@ class UserdbChain:
             if settings.skip != "never" and (settings.skip == "found") == success:
                 continue
             fields = dict(outcome.fields)
+            query.userdb_fields = outcome.fields
             result = await self._ask_one(row, query, fields, journal)
             if result is Found.OK:
                 rule = settings.result_success
@@ -86,7 +89,10 @@ class UserdbChain:
 
     async def _ask_one(self, row: UserdbRow, query: Query, fields: dict[str, str], journal: Journal) -> Found:
         try:
-            found = await row.driver.find(query)
+            if row.memory is None:
+                found = await row.driver.find(query)
+            else:
+                found = await row.memory.find(row.driver, query, journal)
             if found is None:
                 journal.step(row.name, "unknown user")
                 return Found.UNKNOWN

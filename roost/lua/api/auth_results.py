@@ -11,7 +11,8 @@ from typing import Any
 
 from roost.errors import ConfigError
 from roost.lua.api.auth import PASSDB_RESULTS, USERDB_RESULTS
-from roost.lua.values import type_name
+from roost.lua.runtime import lua_type
+from roost.lua.values import text_from_lua, type_name
 from roost.settings.template import Call, Pipeline, Variable, parse
 
 OK, INTERNAL_FAILURE, NEXT = 1, -1, PASSDB_RESULTS["NEXT"]
@@ -96,6 +97,19 @@ def users(value: Any) -> list[str]:
         if isinstance(item, bool) or not isinstance(item, (str, int, float)):
             raise ValueError("db-lua: Value is not string")
         names.append(item if isinstance(item, str) else _value_text(item) or "")
+    return names
+
+
+def names_of(found: Any) -> list[str]:
+    """``users`` of a result as Lua gave it (``Script.call_raw``), of any size."""
+    if lua_type(found) != "table":
+        raise ValueError("db-lua: Cannot iterate, return value is not table")
+    names = []
+    for item in found.values():
+        if type(item) is str:
+            names.append(text_from_lua(item))
+        else:
+            names += users({1: item if isinstance(item, (bool, int, float)) else None})
     return names
 
 

@@ -77,3 +77,8 @@ class LuaSettings:
         unit="calls",
         text="Unfinished calls of one script; above it a call is refused.",
     )
+
+
+def calls_at_once(settings: LuaSettings) -> int:
+    """How many calls of the script may be at work in one process."""
+    return settings.lua_max_calls if settings.lua_interleave else settings.lua_pool_size
