@@ -76,6 +76,7 @@ discard unix - - n - - discard
 lmtp unix - - n - - lmtp
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
+tlsmgr unix - - n 1000? 1 tlsmgr
 postlog unix-dgram n - n - 1 postlogd
 """
 
@@ -93,7 +94,7 @@ class Postfix:
     """``with Postfix() as postfix: postfix.send(…)``; ``socket`` is where it expects the LMTP server."""
 
     def __init__(self, more: str = "") -> None:
-        """``more``: further lines for main.cf."""
+        """``more``: further lines for main.cf, in place of those above that set the same."""
         folder = self.folder = Path(tempfile.mkdtemp(prefix="roost-postfix-"))
         folder.chmod(0o755)
         self.port = free_port()
@@ -101,7 +102,7 @@ class Postfix:
             (folder / name).mkdir()
         os.chown(folder / "data", pwd.getpwnam("postfix").pw_uid, -1)
         main = MAIN.format(folder=folder, daemons=DAEMONS, socket=SOCKET_NAME, more=more)
-        (folder / "etc/main.cf").write_text(main)
+        (folder / "etc/main.cf").write_text(_last_of_each(main))
         (folder / "etc/master.cf").write_text(MASTER.format(port=self.port))
         self._shell: subprocess.Popen[bytes] | None = None
 
@@ -175,3 +176,9 @@ class Postfix:
     def report(self) -> str:
         start = (self.folder / "start.log").read_text(errors="replace")
         return f"--- postfix start\n{start}\n--- postfix log\n{self.log_text()[-20_000:]}"
+
+
+def _last_of_each(main: str) -> str:
+    """Postfix warns of settings given twice."""
+    rows = {line.partition("=")[0].strip(): line for line in main.splitlines() if line.strip()}
+    return "\n".join(rows.values()) + "\n"
