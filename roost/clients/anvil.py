@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -70,11 +70,12 @@ class Anvil:
         self._timeout_secs = timeout_secs
         self._pid = os.getpid()
         self._sessions: dict[str, _Session] = {}
-        self._counts: Counter[tuple[str, str, str]] = Counter()
-        self._unsent: dict[str, bytes] = {}  # by session id, for only the last word about a session counts
+        self._counts: dict[wire.Key, int] = {}  # none is 0
+        # By session id, for only the last word about a session counts: a session to be announced, or a line.
+        self._unsent: dict[str, _Session | bytes] = {}
         self._flush_handle: asyncio.TimerHandle | None = None
         self._flush_due = 0.0
-        self._growth: Counter[wire.Key] = Counter()  # sessions since the last flush, less those that ended
+        self._growth: dict[wire.Key, int] = {}  # sessions since the last flush, less those that ended
         self._bounds: dict[wire.Key, int] = {}  # other workers have no more sessions than this
         self._replies: deque[_Reply] = deque()
         self._timeout_handle: asyncio.TimerHandle | None = None
@@ -115,15 +116,15 @@ class Anvil:
         if self._link.up:
             bound = self._bounds.get(key)
             if limit == 0 or (limit is not None and bound is not None and count + bound <= limit):
-                growth = self._growth[key] = self._growth[key] + 1
-                line = wire.connect_line(session_id, self._pid, user, service, remote_ip, quiet=True)
-                self._send_soon(session_id, line, ANNOUNCE_SECS if growth <= 1 else GROWING_SECS)
+                growth = self._growth[key] = self._growth.get(key, 0) + 1
+                self._unsent[session_id] = session
+                self._flush_in(ANNOUNCE_SECS if growth <= 1 else GROWING_SECS)
                 return count
             session.told = True
             self._unsent.pop(session_id, None)
             self._send_now(wire.connect_line(session_id, self._pid, user, service, remote_ip))
             found = await self._reply(key)
-        return found if found is not None else self._counts[key]
+        return found if found is not None else self._counts.get(key, 0)
 
     def disconnect(self, session_id: str) -> None:
         """The session is over. Does not wait; unknown ids are ignored."""
@@ -131,14 +132,13 @@ class Anvil:
         if session is None:
             return
         key = session.key
-        self._counts[key] -= 1
-        if not self._counts[key]:
-            del self._counts[key]
+        self._one_less(key)
         if self._link.up:
-            self._growth[key] -= 1
+            self._growth[key] = self._growth.get(key, 0) - 1
             if session.told:
                 line = wire.disconnect_line(session_id, self._pid, session.user, session.service, session.remote_ip)
-                self._send_soon(session_id, line, ANNOUNCE_SECS)
+                self._unsent[session_id] = line
+                self._flush_in(ANNOUNCE_SECS)
             else:
                 self._unsent.pop(session_id, None)
 
@@ -148,7 +148,7 @@ class Anvil:
         if self._link.up:
             self._send_now(encode("LOOKUP", user, service, remote_ip))
             found = await self._reply(None)
-        return found if found is not None else self._counts[wire.key_of(user, service, remote_ip)]
+        return found if found is not None else self._counts.get(wire.key_of(user, service, remote_ip), 0)
 
     # ---- inside
 
@@ -156,22 +156,31 @@ class Anvil:
         old = self._sessions.get(session_id)
         told = session_id in self._unsent  # then anvil is still to hear that the earlier one ended
         if old is not None:
-            self._counts[old.key] -= 1
+            self._one_less(old.key)
             told = old.told
         session = self._sessions[session_id] = _Session(user, service, remote_ip, told=told)
-        self._counts[session.key] += 1
+        key = session.key
+        self._counts[key] = self._counts.get(key, 0) + 1
         return session
 
-    def _send_soon(self, session_id: str, line: bytes, secs: float) -> None:
-        """Send with what else comes within ``secs``."""
+    def _one_less(self, key: wire.Key) -> None:
+        left = self._counts[key] - 1
+        if left:
+            self._counts[key] = left
+        else:
+            del self._counts[key]
+
+    def _flush_in(self, secs: float) -> None:
+        """Send what is unsent within ``secs``."""
         assert self._loop is not None
-        self._unsent[session_id] = line
-        due = self._loop.time() + secs
-        if self._flush_handle is None or due < self._flush_due - 0.001:
-            if self._flush_handle is not None:
-                self._flush_handle.cancel()
-            self._flush_due = due
-            self._flush_handle = self._loop.call_later(secs, self._flush)
+        if self._flush_handle is not None:
+            if secs >= ANNOUNCE_SECS:  # nothing waits longer than that: it is due already
+                return
+            if self._loop.time() + secs >= self._flush_due - 0.001:
+                return
+            self._flush_handle.cancel()
+        self._flush_due = self._loop.time() + secs
+        self._flush_handle = self._loop.call_later(secs, self._flush)
 
     def _send_now(self, line: bytes) -> None:
         """Send after what was to be sent before it."""
@@ -183,10 +192,14 @@ class Anvil:
             self._flush_handle.cancel()
             self._flush_handle = None
         if self._unsent:
-            self._link.write(b"".join(self._unsent.values()))
-            for session_id in self._unsent:
-                if session_id in self._sessions:
-                    self._sessions[session_id].told = True
+            lines: list[bytes] = []
+            for session_id, word in self._unsent.items():
+                if isinstance(word, bytes):
+                    lines.append(word)
+                else:
+                    word.told = True
+                    lines.append(self._quiet_line(session_id, word))
+            self._link.write(b"".join(lines))
             self._unsent.clear()
         self._growth.clear()
 
@@ -220,9 +233,12 @@ class Anvil:
         self._unsent.clear()
         self._link.write(encode(self._service, str(self._pid)))
         for session_id, session in self._sessions.items():
-            user, service, remote_ip = session.user, session.service, session.remote_ip
             session.told = True
-            self._link.write(wire.connect_line(session_id, self._pid, user, service, remote_ip, quiet=True))
+            self._link.write(self._quiet_line(session_id, session))
+
+    def _quiet_line(self, session_id: str, session: _Session) -> bytes:
+        user, service, remote_ip = session.user, session.service, session.remote_ip
+        return wire.connect_line(session_id, self._pid, user, service, remote_ip, quiet=True)
 
     def _down(self) -> None:
         self._unsent.clear()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from binascii import b2a_base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -180,7 +181,12 @@ class AuthClient:
         if _ENDED in octets or _ENDED in secret:
             raise InvalidCredentials(FAILED, detail="NUL in user name or password")
         pending = self.login_link.submit(b"AUTH", _auth_body(b"PLAIN", conn, b"\0" + octets + b"\0" + secret))
-        answer = await self.answer(pending)
+        try:
+            arguments = await pending.reply
+        except asyncio.CancelledError:
+            self.login_link.drop(pending, wire.cancel_line(pending.id))
+            raise
+        answer = self._meaning(pending, arguments)
         if isinstance(answer, AuthOk):
             return answer
         self.login_link.drop(pending, wire.cancel_line(pending.id))
@@ -229,6 +235,10 @@ class AuthClient:
         except asyncio.CancelledError:
             self.login_link.drop(pending, wire.cancel_line(pending.id))
             raise
+        return self._meaning(pending, arguments)
+
+    def _meaning(self, pending: Pending, arguments: list[bytes]) -> Challenge | AuthOk | BindingAsked:
+        """Of a reply. Raises the three errors."""
         command = arguments[0]
         if command == b"OK":
             self.login_link.finish(pending)
@@ -337,7 +347,7 @@ def _auth_body(mechanism: bytes, conn: ConnInfo, initial: bytes | None) -> bytes
     if conn.bindings and mechanism.startswith(b"SCRAM-"):
         body += wire.field_octets(auth_binding.BINDING_KINDS_PARAMETER.decode(), ",".join(conn.bindings))
     if initial is not None:
-        body += b"\tresp=" + (wire.encode_base64(initial) or b"=")
+        body += b"\tresp=" + (b2a_base64(initial, newline=False) or b"=")
     if len(body) > MAX_LINE_OCTETS - 32:
         raise InvalidCredentials(FAILED, detail="authentication data is too long for the protocol")
     return body

@@ -33,6 +33,7 @@ _PLAIN_COMMAND = re.compile(rb"([" + _TAG_CHARS + rb"]++) ([A-TV-Za-tv-z][A-Za-z
 _COMMAND = re.compile(rb"([" + _TAG_CHARS + rb"]+) *+(?:([Uu][Ii][Dd]) ++)?([A-Za-z][A-Za-z0-9-]*+(?= |\Z))?")
 _ATOM = re.compile(rb"[" + _ATOM_CHARS + rb"]+")
 _ASTRING = re.compile(rb"([" + _ATOM_CHARS + rb'\]]+)|"([^"\\\0]*+)"')
+_TWO_ASTRINGS = re.compile(rb" (?:%b) (?:%b)\Z" % (_ASTRING.pattern, _ASTRING.pattern))
 _LIST_MAILBOX = re.compile(rb"([" + _ATOM_CHARS + rb'\]%*]+)|"([^"\\\0]*+)"')
 _QUOTED_WITH_ESCAPES = re.compile(rb'"((?:[^"\\\0]++|\\[^\0])*+)"')
 _ESCAPED = re.compile(rb"\\(.)")
@@ -201,6 +202,16 @@ class Args:
     def mailbox(self) -> str:
         """A mailbox name, decoded from modified UTF-7. Raises InvalidName for one that cannot be."""
         return mailbox_name.decode(self.astring())
+
+    def last_two_astrings(self) -> tuple[bytes, bytes] | None:
+        """Two astrings, each after one space, and nothing after them; None, standing still, when they are not there
+        in their simplest forms."""
+        match = _TWO_ASTRINGS.match(self.raw, self.pos)
+        if match is None:
+            return None
+        first, first_quoted, second, second_quoted = match.groups()
+        self.pos = len(self.raw)
+        return first_quoted if first is None else first, second_quoted if second is None else second
 
     def list_mailbox(self) -> bytes:
         """A LIST pattern, as written: an atom that may hold ``%`` and ``*``, or a string."""

@@ -31,8 +31,10 @@ HIGH_WATER_OCTETS = 256 * 1024  # unsent output above this pauses the room
 LINGER_SECS = 10.0  # a closing connection's last octets may take this long
 TLS_HANDSHAKE_SECS = 30.0
 TLS_SHUTDOWN_SECS = 2.0
+MAX_RECEIVE_VIEWS = 16
 
 _receive_buffer = memoryview(bytearray(RECEIVE_BUFFER_OCTETS))
+_receive_views: dict[int, memoryview] = {}  # its beginnings
 
 
 class ConnectionLost(Unavailable):
@@ -149,9 +151,14 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._out.append(data)
         self._out_octets += len(data)
+        if self._out_octets >= FLUSH_OCTETS or not self._busy:
+            self._leave_soon()
+
+    def _leave_soon(self) -> None:
+        """Something was collected outside ``data``, or much."""
         if self._out_octets >= FLUSH_OCTETS:
             self.flush()
-        elif not self._busy and self._flush_handle is None:
+        elif self._flush_handle is None:
             self._flush_handle = self.loop.call_soon(self._flush_later)
 
     def flush(self) -> None:
@@ -202,7 +209,12 @@ class Connection(asyncio.BufferedProtocol):
 
     def receive_at_most(self, octets: int) -> None:
         """``data`` gets no more than so many at a time: for peers that may not cost much."""
-        self._receive = _receive_buffer if octets >= RECEIVE_BUFFER_OCTETS else _receive_buffer[:octets]
+        view = _receive_views.get(octets)
+        if view is None:
+            view = _receive_buffer if octets >= RECEIVE_BUFFER_OCTETS else _receive_buffer[:octets]
+            if len(_receive_views) < MAX_RECEIVE_VIEWS:
+                _receive_views[octets] = view
+        self._receive = view
 
     def pause_reading(self) -> None:
         """Take nothing more from the peer until ``resume_reading``."""

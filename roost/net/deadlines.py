@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Callable
 
 _wheels: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Wheel] = weakref.WeakKeyDictionary()
+_latest: Wheel | None = None  # asked for last; a process has one loop
 
 
 class Timer:
@@ -115,7 +116,11 @@ class Wheel:
 
 def wheel_of(loop: asyncio.AbstractEventLoop) -> Wheel:
     """The wheel of ``loop``, made at first use."""
-    wheel = _wheels.get(loop)
-    if wheel is None:
-        wheel = _wheels[loop] = Wheel(loop)
+    global _latest
+    wheel = _latest
+    if wheel is None or wheel._loop() is not loop:
+        wheel = _wheels.get(loop)
+        if wheel is None:
+            wheel = _wheels[loop] = Wheel(loop)
+        _latest = wheel
     return wheel

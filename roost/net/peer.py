@@ -5,12 +5,12 @@ from __future__ import annotations
 import socket
 import struct
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _UCRED = struct.Struct("=iII")
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(NamedTuple):
     """Addresses as text without brackets or zone; empty and 0 for UNIX sockets.
 
     Behind a trusted proxy these are the addresses the proxy announced.
@@ -33,17 +33,17 @@ class Credentials:
 
 def peer_of(remote: object, local: object) -> Peer:
     """From the addresses the socket calls give: tuples for TCP, anything else is a UNIX socket."""
-    remote_ip, remote_port = _pair(remote)
-    local_ip, local_port = _pair(local)
-    return Peer(remote_ip, remote_port, local_ip, local_port)
+    return Peer(*_pair(remote), *_pair(local))
 
 
 def _pair(address: object) -> tuple[str, int]:
     if not isinstance(address, tuple) or len(address) < 2:
         return "", 0
-    ip = str(address[0]).partition("%")[0]
-    if ip.startswith("::ffff:") and "." in ip:
-        ip = ip[7:]
+    ip = str(address[0])
+    if ":" in ip:
+        ip = ip.partition("%")[0]
+        if ip.startswith("::ffff:") and "." in ip:
+            ip = ip[7:]
     return ip, int(address[1])
 
 

@@ -115,19 +115,21 @@ class Life:
         assert self._listeners is not None
         if self._worker.stopping or self._listeners.used_up:
             return RETIRED
-        return self._listeners.available
+        return self._listeners.free
 
     def _beat(self) -> None:
         if self._listeners is not None:
             self._listeners.renew()
 
     def _changed(self) -> None:
-        """A client came or went."""
-        if self._status is not None:
-            self._status.changed()
+        """A client came or went. Mostly the master and the title hear of it together with what was before."""
+        status, listeners = self._status, self._listeners
+        plenty = listeners is not None and listeners.free > 0
+        if status is not None and not (plenty and status.will_tell):
+            status.changed()
         if self._title_timer is None:
             self._title_timer = self._loop.call_later(TITLE_SECS, self._update_title)
-        if self._draining or (self._listeners is not None and self._listeners.used_up):
+        if self._draining or (not plenty and listeners is not None and listeners.used_up):
             self._wake.set()
 
     def _set_title(self, text: str) -> None:

@@ -51,6 +51,7 @@ class Listeners:
         self._left: int | None = worker.service.restart_request_count or None
         self._connections: set[Connection] = set()
         self._exclusive = Exclusive(worker.loop)
+        self.free = 0  # how many more clients would be accepted, once listening has begun
         self._open = False  # listening is wanted
         self._closed = False  # for good
         self._doors = [self._door(info, openings.get(info, plain)) for info in infos if info.kind != "fifo"]
@@ -101,7 +102,7 @@ class Listeners:
         self._worker.clients = others + 1
         if self._left is not None:
             self._left -= 1
-        free = self.available
+        free = self.free = self.available
         if free <= 0:
             self._pause()
         elif others:
@@ -111,7 +112,8 @@ class Listeners:
     def _gone(self, connection: Connection) -> None:
         self._connections.discard(connection)
         self._worker.clients = len(self._connections)
-        if not self._open and self.available > 0:
+        free = self.free = self.available
+        if not self._open and free > 0:
             self._worker.spawn(self.start(), "listen")
         self._on_change()
 
@@ -119,6 +121,7 @@ class Listeners:
 
     async def start(self) -> None:
         """Listen (again)."""
+        self.free = self.available
         if self._closed or self._open or self.available <= 0:
             return
         self._open = True
@@ -143,6 +146,7 @@ class Listeners:
     def close(self) -> None:
         """No more clients, for good."""
         self._closed = True
+        self.free = 0
         self._pause()
 
     def abort_all(self) -> None:

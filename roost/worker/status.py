@@ -27,6 +27,7 @@ class StatusReporter:
         self._pid = os.getpid()
         self._sent = -1
         self._timer: asyncio.TimerHandle | None = None
+        self.will_tell = False  # a number other than 0 is sent soon: ``changed`` would do nothing now
         self._closed = False
         self.on_beat: Callable[[], None] | None = None
 
@@ -46,6 +47,7 @@ class StatusReporter:
             self._send(count)
         elif self._timer is None:
             self._timer = self._loop.call_later(COALESCE_SECS, self._later)
+            self.will_tell = True
 
     def insist(self) -> None:
         """Send a record although nothing changed (an INT that was not obeyed)."""
@@ -59,6 +61,7 @@ class StatusReporter:
 
     def _later(self) -> None:
         self._timer = None
+        self.will_tell = False
         if not self._closed:
             self._send(self._count())
 
@@ -82,3 +85,4 @@ class StatusReporter:
         except OSError:  # the master is gone; the dead-master pipe says so too
             return
         self._sent = count
+        self.will_tell = count > 0 and self._timer is not None

@@ -32,7 +32,7 @@ from roost.util.secret import Secret
 from roost.worker.loop import new_loop
 from services.imap.connection import ImapConnection
 from services.imap.main import store_context
-from services.imap.room import new_id
+from services.imap.room import new_ids
 from services.imap.shared import Shared
 
 RELAY_OCTETS = 65536
@@ -93,7 +93,7 @@ async def converse(config: Config, username: str, log: Log) -> None:
         imap=config.section(ImapSettings, protocol="imap"),
         mail=mail,
     )
-    connection = ImapConnection(loop, shared, log, new_id())
+    connection = ImapConnection(loop, shared, log, new_ids()[0])
     conn = ConnInfo("imap", connection.session_id, secured=True)
     connection.secured = True
     connection.proved = identity, await backend.open_user(conn, identity)

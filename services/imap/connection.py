@@ -20,7 +20,7 @@ from roost.events.log import Log
 from roost.imap import replies
 from roost.imap.assembler import Assembler, Complete, LineTooLong, Literal
 from roost.net.certificates import binding_data, binding_kinds, client_fields
-from roost.net.connection import RECEIVE_BUFFER_OCTETS, Connection, ConnectionLost
+from roost.net.connection import FLUSH_OCTETS, RECEIVE_BUFFER_OCTETS, Connection, ConnectionLost
 from roost.net.inline import Direct, run_direct
 from roost.storage.api import ConnInfo, Identity, User
 from services.imap import dispatch, login
@@ -91,9 +91,7 @@ class ImapConnection(Connection):
         peer = self.peer
         if self.session is None:
             self.shared = self.shared.at(peer.local_ip, peer.remote_ip)
-        conn = ConnInfo(
-            "imap", self.session_id, peer.remote_ip, peer.remote_port, peer.local_ip, peer.local_port, self.secured
-        )
+        conn = ConnInfo("imap", self.session_id, *peer, self.secured)
         tls = self.tls_object() if self.secured else None
         if tls is not None:
             asked = self.shared.ssl.ssl_server_request_client_cert != "no"
@@ -239,7 +237,8 @@ class ImapConnection(Connection):
         if self.closing:
             return
         self._slice_end = self.loop.time() + SLICE_SECS
-        self._guard(self.run_commands)
+        if self.assembler.has_buffered:
+            self._guard(self.run_commands)
         if self._task is None:
             if self._at_eof:
                 self.close()
@@ -256,10 +255,16 @@ class ImapConnection(Connection):
     # ---- what a session may ask (services.imap.session.Client)
 
     def write(self, data: bytes) -> None:
+        octets = len(data)
         session = self.session
         if session is not None:
-            session.counters.sent += len(data)
-        Connection.write(self, data)
+            session.counters.sent += octets
+        if self.closing:
+            return
+        self._out.append(data)
+        self._out_octets += octets
+        if self._out_octets >= FLUSH_OCTETS or not self._busy:
+            self._leave_soon()
 
     def closed(self) -> bool:
         return self.closing

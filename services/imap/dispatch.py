@@ -26,14 +26,9 @@ ERRORS: Final[dict[type[RoostError], tuple[bytes, str]]] = {
     Unavailable: (b"NO", "warning"),
     Corrupt: (b"NO", "error"),
 }
-# The shortest way for the commonest commands: a whole line of tag and name, no arguments to look for.
-_BARE = re.compile(rb"([!#$&',-\[^-z|}~\]]++) ([A-Za-z]++)\Z")
-BARE: Final = {
-    name: command
-    for command in COMMANDS.values()
-    if command.parse is None
-    for name in (command.name, command.name.lower())
-}
+# The shortest way for nearly all: tag and name as clients write them, then the end or a space.
+_PLAIN = re.compile(rb"([!#$&',-\[^-z|}~\]]++) ([A-Za-z]++)(?: |\Z)")
+PLAIN: Final = {name: command for command in COMMANDS.values() for name in (command.name, command.name.lower())}
 SERVER_BUG: Final = b"%b NO [SERVERBUG] Internal error occurred. Refer to server log for more information.\r\n"
 
 # First words of other protocols' clients: as a tag before a line that is no command of ours they give them away.
@@ -49,11 +44,17 @@ DISCARDED_LITERAL_OCTETS: Final = 64 << 20
 
 async def execute(session: Session, line: Complete) -> None:
     """Run one command. Raises ConnectionLost and CancelledError only."""
-    bare = _BARE.match(line.raw)
-    command = BARE.get(bare[2]) if bare is not None else None
-    if bare is not None and command is not None and command.states & session.state:
-        tag, name = bare.groups()
-        args = None
+    args: Args | None
+    plain = _PLAIN.match(line.raw)
+    command = PLAIN.get(plain[2]) if plain is not None else None
+    if plain is not None and command is not None and command.states & session.state:
+        tag, name = plain.groups()
+        end = plain.end(2)
+        if end == len(line.raw) and command.parse is None:
+            args = None
+        else:
+            args = Args(line)
+            args.pos = end
     else:
         args = Args(line)
         try:

@@ -8,6 +8,8 @@ Log lines have Dovecot's form, so that the tools reading them go on working:
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from roost.clients.auth import AuthOk
 from roost.errors import LimitExceeded, LoginForbidden, RoostError
 from roost.imap import replies
@@ -28,16 +30,15 @@ def greet(session: Session, *, preauth: bool = False) -> None:
         session.write(session.shared.greeting_line(capabilities))
 
 
-def check_plaintext(session: Session) -> None:
-    """Raises LoginForbidden where a password may not be sent as it is, and tells the user that it was exposed."""
-    if not session.plaintext_allowed:
-        session.write(
-            b"* BAD [ALERT] Plaintext authentication not allowed without SSL/TLS, but your client did it anyway. "
-            b"If anyone was listening, the password was exposed.\r\n"
-        )
-        raise LoginForbidden(
-            "Cleartext authentication disallowed on non-secure (SSL/TLS) connections.", code="PRIVACYREQUIRED"
-        )
+def refuse_plaintext(session: Session) -> NoReturn:
+    """A password may not be sent as it is: tells the user that it was exposed, raises LoginForbidden."""
+    session.write(
+        b"* BAD [ALERT] Plaintext authentication not allowed without SSL/TLS, but your client did it anyway. "
+        b"If anyone was listening, the password was exposed.\r\n"
+    )
+    raise LoginForbidden(
+        "Cleartext authentication disallowed on non-secure (SSL/TLS) connections.", code="PRIVACYREQUIRED"
+    )
 
 
 def check_tls(session: Session) -> None:
@@ -116,9 +117,10 @@ def ended(session: Session, why: str) -> None:
     if session.user is None:
         _log_aborted(session, why)
         return
-    if session.shared.on_user is not None:
-        session.shared.on_user(session.username, -1)
-    session.shared.spawn(_close(session), "close session")
+    shared = session.shared
+    if shared.on_user is not None:
+        shared.on_user(session.username, -1)
+    shared.spawn(_close(session), "close session")
     session.log.info(f"Disconnected: {why} {_statistics(session)}".rstrip())
 
 
@@ -126,7 +128,8 @@ async def _close(session: Session) -> None:
     """Give back what the session held of the store."""
     user, session.user = session.user, None
     try:
-        await session.leave_mailbox()
+        if session.view is not None:
+            await session.leave_mailbox()
         if user is not None:
             await user.logout()
     except RoostError as exc:
@@ -143,43 +146,46 @@ def _log_aborted(session: Session, why: str) -> None:
     session.shared.login_log.info(session.shared.login_line.text(message, _login_values(session)))
 
 
-def _login_values(session: Session) -> dict[str, str]:
+def _login_values(session: Session) -> tuple[object, ...]:
+    """The values of ``shared.LOGIN_NAMES``."""
     conn = session.conn
     tls = session.client.tls_name() if conn.secured else ""
-    return {
-        "user": session.username,
-        "mechanism": session.mechanism,
-        "remote_ip": conn.remote_ip,
-        "local_ip": conn.local_ip,
-        "remote_port": str(conn.remote_port),
-        "local_port": str(conn.local_port),
-        "mail_pid": session.shared.pid if session.username else "",
-        "secured": ("TLS" if tls else "secured") if conn.secured else "",
-        "ssl_security": tls,
-        "session": conn.session_id,
-        "protocol": "imap",
-        "service": "imap",
-    }
+    return (
+        session.username,
+        session.mechanism,
+        conn.remote_ip,
+        conn.local_ip,
+        conn.remote_port,
+        conn.local_port,
+        session.shared.pid if session.username else "",
+        ("TLS" if tls else "secured") if conn.secured else "",
+        tls,
+        conn.session_id,
+        "imap",
+        "imap",
+    )
 
 
 def _statistics(session: Session) -> str:
+    """``imap_logout_format`` with the values of ``shared.LOGOUT_NAMES``."""
     counters = session.counters
-    values = {
-        "user": session.username,
-        "session": session.conn.session_id,
-        "input": str(counters.received),
-        "output": str(counters.sent),
-        "deleted": str(counters.deleted),
-        "expunged": str(counters.expunged),
-        "trashed": "0",
-        "autoexpunged": "0",
-        "appended": "0",
-        "fetch_hdr_count": str(counters.hdr_count),
-        "fetch_hdr_bytes": str(counters.hdr_octets),
-        "fetch_body_count": str(counters.body_count),
-        "fetch_body_bytes": str(counters.body_octets),
-    }
     try:
-        return session.shared.logout_line(values)
+        return session.shared.logout_line(
+            (
+                session.username,
+                session.conn.session_id,
+                counters.received,
+                counters.sent,
+                counters.deleted,
+                counters.expunged,
+                0,
+                0,
+                0,
+                counters.hdr_count,
+                counters.hdr_octets,
+                counters.body_count,
+                counters.body_octets,
+            )
+        )
     except RoostError as exc:
         return f"(imap_logout_format: {exc})"

@@ -27,6 +27,39 @@ REPEAT_SECS = 10.0
 MAX_REMEMBERED_COMPLAINTS = 1000
 EXTERNAL = "EXTERNAL"
 
+LOGIN_NAMES = (
+    "user",
+    "mechanism",
+    "remote_ip",
+    "local_ip",
+    "remote_port",
+    "local_port",
+    "mail_pid",
+    "secured",
+    "ssl_security",
+    "session",
+    "protocol",
+    "service",
+)
+"""Variables of the login line, in the order of their values."""
+
+LOGOUT_NAMES = (
+    "user",
+    "session",
+    "input",
+    "output",
+    "deleted",
+    "expunged",
+    "trashed",
+    "autoexpunged",
+    "appended",
+    "fetch_hdr_count",
+    "fetch_hdr_bytes",
+    "fetch_body_count",
+    "fetch_body_bytes",
+)
+"""Variables of ``imap_logout_format``, likewise."""
+
 
 Settings = tuple[ImapSettings, MailSettings, AuthSettings, SslSettings]
 
@@ -96,8 +129,8 @@ class Shared:
         self.imap, self.mail, self.auth_settings, self.ssl = settings
         self.mime_limits = Limits(self.mail.mime_max_depth, self.mail.mime_max_parts, self.mail.mime_max_header_octets)
         self.greeting = expand(self.imap.login_greeting, {})
-        self.login_line = LoginLine(self.imap.login_log_format, self.imap.login_log_format_elements)
-        self.logout_line, _ = compiled(self.imap.imap_logout_format)
+        self.login_line = LoginLine(self.imap.login_log_format, self.imap.login_log_format_elements, LOGIN_NAMES)
+        self.logout_line = compiled(self.imap.imap_logout_format, LOGOUT_NAMES)
         workarounds = self.imap.imap_client_workarounds
         self.delay_newmail = "delay-newmail" in workarounds
         self.extra_separator = "tb-extra-mailbox-sep" in workarounds

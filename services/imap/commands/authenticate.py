@@ -43,7 +43,8 @@ async def run(session: Session, start: tuple[str, bytes | None]) -> bytes:
     if flags is None or ("channel-binding" in flags and not session.conn.bindings):
         raise Refused("Unsupported authentication mechanism.", code="CANNOT")
     if "plaintext" in flags:
-        login.check_plaintext(session)
+        if not session.plaintext_allowed:
+            login.refuse_plaintext(session)
     else:
         login.check_tls(session)
     login.count_attempt(session)

@@ -10,17 +10,22 @@ from services.imap.session import Session
 
 
 def parse(args: Args) -> tuple[str, Secret]:
-    args.space()
-    user = args.astring()
-    args.space()
-    password = args.astring()
-    args.end()
+    both = args.last_two_astrings()
+    if both is None:  # a literal, an escape, a mistake
+        args.space()
+        user = args.astring()
+        args.space()
+        password = args.astring()
+        args.end()
+    else:
+        user, password = both
     return user.decode("utf-8", "surrogateescape"), Secret(password)
 
 
 async def run(session: Session, credentials: tuple[str, Secret]) -> bytes:
     user, password = credentials
-    login.check_plaintext(session)
+    if not session.plaintext_allowed:
+        login.refuse_plaintext(session)
     login.count_attempt(session)
     proved = await session.shared.auth.login(user, password, session.conn)
     return await login.begin(session, proved, "PLAIN")
