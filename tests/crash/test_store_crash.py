@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 POINTS = [
     ("store-create-written", 1), ("store-create-synced", 1), ("store-create-linked", 1),
     ("store-blob-written", 2), ("store-blob-synced", 3), ("store-blob-named", 2),
+    ("store-room", 1), ("store-room", 2),
     ("store-begin", 1), ("store-begin", 9), ("store-append", 2), ("store-append", 7), ("store-copy", 2),
     ("store-move", 1), ("store-move", 3), ("store-expunge", 2), ("store-expunge", 4), ("store-commit", 1),
     ("store-commit", 5), ("store-commit", 20), ("store-committed", 1), ("store-committed", 4), ("store-committed", 21),

@@ -70,7 +70,8 @@ async def fill_up(folder: Path, user: User) -> int:
         try:
             await append(user, stored + 1)
         except Unavailable as exc:
-            assert exc.client_text == "The disk is full", exc
+            # The log, or a large message that arrives: whichever wants room first.
+            assert exc.client_text in ("The disk is full", "Cannot store the message now"), exc
             return stored
         stored += 1
     raise AssertionError("the disk is never full")

@@ -22,6 +22,7 @@ from roost import durable
 from roost.errors import Corrupt, RoostError, Unavailable
 from roost.storage.api import Update
 from roost.storage.backends.sqlite.connection import keep_wal, open_connection, translate, translate_os
+from roost.storage.backends.sqlite.room import LogRoom
 from roost.storage.backends.sqlite.transaction import Transaction
 from roost.storage.backends.sqlite.watch import only_one_commit_between
 from roost.storage.journal import Entry
@@ -178,6 +179,7 @@ class Writer:
         self._working = False
         self._lock = threading.Lock()
         self._wal_pages = 0
+        self._room = LogRoom(path + "-wal")
         self._grew = False  # the transaction has written something
         self._commits: list[Commit] = []  # of the group at work
         self._after = b""  # the head after this writer's last commit, when nobody else's followed at once
@@ -265,7 +267,7 @@ class Writer:
             if fast:
                 connection.execute("PRAGMA synchronous=NORMAL")
             try:
-                self._transaction(connection, jobs)
+                self._transaction(connection, jobs, synced=not fast and self.synchronous == "full")
             finally:
                 if fast:
                     self._end(connection)
@@ -279,9 +281,11 @@ class Writer:
                 self._end(connection)
         return None
 
-    def _transaction(self, connection: apsw.Connection, jobs: list[Job]) -> None:
+    def _transaction(self, connection: apsw.Connection, jobs: list[Job], *, synced: bool) -> None:
         durable.crash_point("store-begin")
         connection.execute("BEGIN IMMEDIATE")
+        if synced:
+            self._room.make()
         before = self.head()
         # Nobody has committed since this writer did: the last modseq is still its own.
         modseq = self._modseq if before and before == self._after else None
@@ -295,6 +299,8 @@ class Writer:
         if connection.in_transaction:
             self._grew = False
             connection.execute("COMMIT")
+            if synced and self._grew:
+                self._room.committed(self._wal_pages)
             if self._grew and before:  # else another process's commit could be taken for this one
                 commit = Commit(before, self.head(), tx.entries)
                 self._commits.append(commit)
@@ -326,6 +332,7 @@ class Writer:
                 raise FileNotFoundError(f"{self.path} is gone")
             connection = open_connection(self.path, self.synchronous, for_writing=True)
             connection.set_wal_hook(self._on_commit)
+            self._room = LogRoom(self.path + "-wal")
             self.connection = connection
         return self.connection
 
