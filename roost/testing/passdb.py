@@ -147,6 +147,8 @@ class PassdbSuite:
         driver = self.make(tmp_path, USERS)
         entry = self.verify(driver, "alice", KNOWN_PASSWORD)
         assert entry is not None and entry.outcome is Outcome.OK
+        if entry.unverified:
+            pytest.skip("this driver looks at no password: the room compares")
         for wrong in WRONG_PASSWORDS:
             entry = self.verify(driver, "alice", wrong)
             assert entry is not None and entry.outcome is Outcome.MISMATCH, wrong

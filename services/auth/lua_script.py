@@ -27,6 +27,7 @@ from roost.lua.api.auth import AuthRequest, Verify
 from roost.lua.api.auth_results import Verdict, cache_key, judge, names_of
 from roost.lua.pool import Pool
 from roost.lua.script import ApiSource, LuaFailure, Script, check_file, read_file
+from roost.lua.values import ScriptError
 from roost.settings.schema.auth import PassdbSettings, UserdbSettings
 from roost.util.secret import Secret
 from services.auth.fields import USERDB_PREFIX
@@ -199,7 +200,7 @@ class LuaBlock:
                 verdict = judge(function, self.kind, code, value, strict=self.strict)
                 if verdict.old:
                     script.deprecated(f"{function} {verdict.old}", f"{function}() {verdict.old}")
-        except LuaFailure as error:
+        except (LuaFailure, ScriptError) as error:
             raise Unavailable("Temporary failure.", detail=f"{self.kind}-lua: {error}") from None
         for warning in verdict.warnings:
             event.log_warning(warning)

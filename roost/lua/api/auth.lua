@@ -125,8 +125,8 @@ methods.password_verify = function(...)
   local _, crypted, plain = ...
   if crypted == nil then error("Crypted password must not be nil", 0) end
   if plain == nil then error("Plain password must not be nil", 0) end
-  crypted = string_of(2, crypted, "password_verify")
-  plain = string_of(3, plain, "password_verify")
+  crypted = string_of(2, crypted, "password_verify", true)
+  plain = string_of(3, plain, "password_verify", true)
   local result, problem = host("auth.password_verify", id, crypted, plain)
   return result, problem
 end

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from kit import lua_users
+
 from roost.auth.api import Userdb
 from roost.settings.schema.auth import UserdbSettings
 from roost.testing.passdb import driver_context
@@ -47,6 +49,18 @@ class TestPasswdFilePerUser(UserdbSuite):
             path.unlink()
         for user in users:
             write_users(tmp_path / "users" / user.name, [user])
+
+
+class TestLua(UserdbSuite):
+    def make(self, tmp_path: Path, users: Sequence[Place]) -> Userdb:
+        settings = lua_users.write(tmp_path, {user.name: user.fields for user in users})
+        return USERDBS["lua"](UserdbSettings(name="lua", **settings), driver_context())
+
+    def break_source(self, tmp_path: Path) -> None:
+        lua_users.broken(tmp_path)
+
+    def change(self, tmp_path: Path, users: Sequence[Place]) -> None:
+        lua_users.change(tmp_path, {user.name: user.fields for user in users})
 
 
 class TestStatic(UserdbSuite):
