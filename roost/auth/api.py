@@ -162,7 +162,8 @@ class Entry:
     ``password``: ``{SCHEME}data``, bare data of the passdb's default scheme, or None when none is stored (then only
     the field ``nopassword`` lets the user in). ``fields``: extra fields (``allow_nets``, ``nologin``, ``user`` …).
     ``reason`` goes to the log beside an ``outcome`` that is not OK. ``unverified``: this answer of ``verify`` says what
-    ``find`` says, for the database did not look at the password; it is for the room to compare.
+    ``find`` says, for the database did not look at the password; it is for the room to compare. ``variables``: what
+    only the block's ``fields { }`` may use, as ``%{provider:name}`` (``oauth2:sub``); nothing else sees it.
     """
 
     password: str | None = field(default=None, repr=False)
@@ -170,6 +171,7 @@ class Entry:
     outcome: Outcome = Outcome.OK
     reason: str = ""
     unverified: bool = False
+    variables: Mapping[str, str] = field(default_factory=lambda: NO_FIELDS, repr=False)
 
 
 class Passdb(Protocol):

@@ -240,7 +240,7 @@ class PassdbChain:
         if entry.fields and row.settings.fields_import_all:
             merge(fields, entry.fields)
         if row.templates:
-            merge(fields, row.templates.expanded(query, entry.fields, "passdb"))
+            merge(fields, row.templates.expanded(query, entry.fields, "passdb", entry.variables))
 
     def _checked(
         self,

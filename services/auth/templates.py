@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from roost.auth.api import Query
+from roost.auth.api import NO_FIELDS, Query
 from roost.settings.variables import check, expand, expand_path, variables_of
 
 NAME_VARIABLES = frozenset({"user", "username", "domain"})
@@ -38,8 +38,11 @@ class FieldTemplates:
         """The names that are looked up."""
         return self._needed
 
-    def expanded(self, query: Query, found: Mapping[str, str], provider: str) -> Mapping[str, str]:
-        """The fields for this query; ``found`` is what the database said, as ``%{provider:name}``.
+    def expanded(
+        self, query: Query, found: Mapping[str, str], provider: str, further: Mapping[str, str] = NO_FIELDS
+    ) -> Mapping[str, str]:
+        """The fields for this query; ``found`` is what the database said, as ``%{provider:name}``; ``further`` are
+        variables by their whole names (``Entry.variables``).
 
         Raises ConfigError (an unknown variable), Refused (an empty part of a path).
         """
@@ -52,6 +55,7 @@ class FieldTemplates:
             if query.passdb_fields:
                 variables.update((f"passdb:{name}", value) for name, value in query.passdb_fields.items())
             variables.update((f"{provider}:{name}", value) for name, value in found.items())
+            variables.update(further)
         if self._userdb:
             variables.update((name, found[name]) for name in ("home", "uid", "gid") if name in found)
         made = {

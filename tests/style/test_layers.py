@@ -93,6 +93,7 @@ DOORS: dict[str, str | tuple[str, ...]] = {
     ),
     "argon2": "services/auth/schemes/argon2.py",
     "cryptography": "master/demo/certificate.py",
+    "jwt": "services/auth/oauth2/signatures.py",
     "prometheus_client": "services/stats/prometheus.py",
     "redis": "roost/dict/drivers/redis.py",
     "lupa": "roost/lua/runtime.py",
