@@ -90,7 +90,10 @@ DOORS: dict[str, str | tuple[str, ...]] = {
     "apsw": (
         "roost/storage/backends/sqlite/",
         "roost/dict/drivers/sqlite.py",  # small databases of their own, without the mail store's pragmas and writer
+        "services/auth/sql/sqlite.py",  # databases of somebody else, read only
     ),
+    "asyncpg": "services/auth/sql/pgsql",
+    "ldap3": "services/auth/ldap/connection.py",
     "argon2": "services/auth/schemes/argon2.py",
     "cryptography": "master/demo/certificate.py",
     "jwt": "services/auth/oauth2/signatures.py",

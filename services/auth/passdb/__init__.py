@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 
 from roost.auth.api import Passdb
 from roost.settings.schema.auth import PassdbSettings
-from services.auth.passdb import deny, oauth2, passwd_file, static
+from services.auth.passdb import deny, oauth2, passwd_file, sql, static
 from services.auth.passdb.base import DriverContext
 
 PASSDBS: Mapping[str, Callable[[PassdbSettings, DriverContext], Passdb]] = {
     "deny": deny.Deny,
     "oauth2": oauth2.Oauth2,
     "passwd-file": passwd_file.PasswdFile,
+    "sql": sql.make,
     "static": static.Static,
 }
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from roost.auth.api import Userdb
 from roost.settings.schema.auth import UserdbSettings
 from services.auth.passdb.base import DriverContext
-from services.auth.userdb import passwd_file, prefetch, static
+from services.auth.userdb import passwd_file, prefetch, sql, static
 
 USERDBS: Mapping[str, Callable[[UserdbSettings, DriverContext], Userdb]] = {
     "passwd-file": passwd_file.PasswdFile,
     "prefetch": prefetch.Prefetch,
+    "sql": sql.Sql,
     "static": static.Static,
 }
