@@ -73,11 +73,10 @@ DOVECOT_SECTIONS = _words(
 """Dovecot's sections that Roost does not have."""
 
 IGNORED: dict[str, str] = {
+    "auth_cache_verify_password_with_worker": "slow password hashes are always verified beside other logins",
     "default_login_user": "the imap processes do the login",
     "first_valid_gid": "mail belongs to the user that the services run as",
-    "first_valid_uid": "mail belongs to the user that the services run as",
     "last_valid_gid": "mail belongs to the user that the services run as",
-    "last_valid_uid": "mail belongs to the user that the services run as",
     "libexec_dir": "the services are part of the program",
     "mail_access_groups": "mail belongs to the user that the services run as",
     "mail_privileged_group": "mail belongs to the user that the services run as",
@@ -103,8 +102,7 @@ INSTEAD: dict[str, str] = {
 
 DOVECOT_KEYS = _words(
     """
-    auth_cache_negative_ttl auth_cache_size auth_cache_ttl
-    auth_cache_verify_password_with_worker auth_debug_passwords auth_gssapi_hostname auth_krb5_keytab
+    auth_debug_passwords auth_gssapi_hostname auth_krb5_keytab
     auth_master_socket_path auth_policy_check_after_auth auth_policy_check_before_auth
     auth_policy_hash_mech auth_policy_hash_nonce auth_policy_hash_truncate auth_policy_log_only
     auth_policy_reject_on_fail auth_policy_report_after_auth auth_policy_request_attributes
@@ -137,7 +135,7 @@ DOVECOT_KEYS = _words(
     notify_status_dict notify_status_mailbox notify_status_value
     passdb_args passdb_auth_verbose
     passdb_default_fields passdb_override_fields
-    passdb_pass passdb_use_cache
+    passdb_pass
     postmaster_address process_shutdown_filter push_notification_driver
     push_notification_ox_cache_ttl push_notification_ox_url push_notification_ox_user_from_metadata quota_driver
     quota_enforce quota_exceeded_message quota_hidden quota_ignore quota_mailbox_count quota_mailbox_message_count
@@ -150,7 +148,7 @@ DOVECOT_KEYS = _words(
     ssl_server_alt_cert_file ssl_server_alt_key_file
     stats_writer_socket_path submission_host submission_ssl submission_timeout userdb_args userdb_auth_verbose
     userdb_default_fields userdb_override_fields
-    userdb_use_cache valid_chroot_dirs verbose_ssl
+    valid_chroot_dirs verbose_ssl
     version_ignore
     """
 )

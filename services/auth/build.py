@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from roost.auth.api import PASSDB_GROUP, USERDB_GROUP, Passdb, Userdb, store_of
+from roost.auth.api import PASSDB_GROUP, USERDB_GROUP, Passdb, Userdb, store_of, variables_of
 from roost.errors import ConfigError, RoostError
 from roost.events.log import Log
 from roost.settings.schema.auth import AuthSettings, PassdbSettings, UserdbSettings
 from roost.settings.schema.logging import LoggingSettings
 from roost.worker.offload import Offload
+from services.auth.cache import MIN_SIZE_OCTETS, AuthCache, Proofs
 from services.auth.core import Authenticator
 from services.auth.credentials import Fakes
 from services.auth.hashing import Hasher
@@ -20,6 +22,7 @@ from services.auth.installed import installed
 from services.auth.passdb import DEFAULT_SCHEMES, PASSDBS
 from services.auth.passdb.base import DriverContext
 from services.auth.passdbs import PassdbChain, PassdbRow
+from services.auth.remembered import Caching, Memory, UserdbMemory
 from services.auth.schemes import ALL_SCHEMES, SCHEMES, Scheme, Stored
 from services.auth.templates import FieldTemplates
 from services.auth.userdb import USERDBS
@@ -31,6 +34,7 @@ from services.auth.workers.proxy import remote_passdb, remote_userdb
 
 GENERAL_SCHEME = "CRYPT"  # the default of passdb_default_password_scheme
 MAX_PROTOCOLS = 64
+FIELDS_FIRST = frozenset({"lua"})  # the block's fields are there before the driver is asked, whose own win
 DENY = "deny"  # the driver whose users are refused without being asked to
 NEED_NO_PASSDB = frozenset({"ANONYMOUS"})
 NEED_CREDENTIALS = frozenset(
@@ -84,7 +88,9 @@ class Builder:
             verbose=logging.auth_verbose,
             debug=logging.auth_debug,
         )
-        self._context = DriverContext(log, offload, self.core.exists)
+        shared: dict[str, object] = {"config": config, "schemes": self._schemes}
+        self.caching = _caching(settings)
+        self._context = DriverContext(log, offload, self.core.exists, shared)
 
     async def check(self) -> None:
         """Build what every protocol uses and make the decoys, so that the first login finds all ready.
@@ -141,8 +147,12 @@ class Builder:
             raise ConfigError(f"Unknown scheme {scheme}", key="passdb_default_password_scheme")
         rehash = self._rehash(settings, driver, key)
         given = replace(settings, deny=True) if (settings.driver or settings.name) == DENY else settings
-        templates = FieldTemplates(settings.fields)
-        row = PassdbRow(settings.name, given, driver, templates, scheme, self._decoys.get(scheme), rehash)
+        templates = _templates(settings)
+        memory: Memory | None = None
+        if self.caching is not None and settings.use_cache and rehash is None and _may_be_kept(driver, remote):
+            number = f"P{len(self._passdb_rows) + 1}" + ("+" if settings.master else "")
+            memory = Memory(self.caching, number, settings.name, driver, _applied_by_driver(settings, templates))
+        row = PassdbRow(settings.name, given, driver, templates, scheme, self._decoys.get(scheme), rehash, memory)
         self._passdb_rows.append((settings, row))
         return row
 
@@ -201,7 +211,12 @@ class Builder:
                 return row
         remote = self._workers is not None and uses_worker(settings)
         driver = self._remote_userdb(settings) if remote else self.userdb_driver(settings)
-        row = UserdbRow(settings.name, settings, driver, FieldTemplates(settings.fields))
+        templates = _templates(settings)
+        memory: UserdbMemory | None = None
+        if self.caching is not None and settings.use_cache and _may_be_kept(driver, remote):
+            number = f"U{len(self._userdb_rows) + 1}"
+            memory = UserdbMemory(self.caching, number, settings.name, driver, _applied_by_driver(settings, templates))
+        row = UserdbRow(settings.name, settings, driver, templates, memory)
         self._userdb_rows.append(row)
         return row
 
@@ -222,6 +237,33 @@ class Builder:
         except RoostError:
             return
         self._decoys[name] = Stored(scheme, made[0])
+
+
+def _templates(settings: PassdbSettings | UserdbSettings) -> FieldTemplates:
+    """The block's fields, unless its driver applies them by itself."""
+    applied = (settings.driver or settings.name) in FIELDS_FIRST and settings.fields_import_all
+    return FieldTemplates({} if applied else settings.fields)
+
+
+def _caching(settings: AuthSettings) -> Caching | None:
+    """Raises ConfigError."""
+    size = settings.auth_cache_size_octets
+    if not size:
+        return None
+    if size < MIN_SIZE_OCTETS:
+        raise ConfigError(f"auth_cache_size value is too small ({size} bytes)", key="auth_cache_size")
+    cache = AuthCache(size, settings.auth_cache_ttl_secs, settings.auth_cache_negative_ttl_secs)
+    return Caching(cache, Proofs(os.urandom(32)), time.monotonic)
+
+
+def _may_be_kept(driver: Passdb | Userdb, remote: bool) -> bool:
+    """Of a driver in a worker it is known only when it has answered for the first time."""
+    return remote or variables_of(driver) is not None
+
+
+def _applied_by_driver(settings: PassdbSettings | UserdbSettings, templates: FieldTemplates) -> frozenset[str]:
+    """Variables of the block's fields, when they go into the driver's own answer."""
+    return frozenset() if templates else FieldTemplates(settings.fields).variables
 
 
 def _default_scheme(settings: PassdbSettings) -> str:

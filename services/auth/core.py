@@ -173,6 +173,8 @@ class Authenticator:
     def refuted(self, candidate: Candidate) -> Verdict:
         """The proof is wrong, or counts for nothing."""
         outcome = candidate.outcome
+        for recall in outcome.recalls:
+            recall.doubt()
         if outcome.result is Result.OK:
             candidate.journal.failed("", "Password mismatch")
         return Verdict(False, candidate.name, nodelay=outcome.nodelay)

@@ -29,6 +29,12 @@ class Journal:
         self._verbose = verbose or debug
         self._debug = debug
 
+    def muted(self) -> Journal:
+        """One that does not tell failures; for a judgement that is not the last."""
+        other = Journal(self._log, self.user, self._mechanism, self._parameters, verbose=False, debug=False)
+        other._debug = self._debug
+        return other
+
     def failed(self, database: str, text: str) -> None:
         """Why somebody could not log in: the client's doing, told only if wanted."""
         if self._verbose:

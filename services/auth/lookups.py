@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Coroutine
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from roost.errors import Malformed, RoostError
 from roost.events.log import sanitize
 from roost.ipc import auth as wire
-from roost.ipc.lines import LineSplitter
+from roost.ipc.lines import LineSplitter, to_text, unescape
 from roost.net.connection import Connection, ConnectionLost
 from roost.net.inline import run_inline
 from roost.util.wildcard import matches
+from services.auth.cache import Status
 from services.auth.core import CODES
 from services.auth.fields import visible
 from services.auth.passdbs import Result
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 ROOT_UID = 0
 LIST_BATCH = 500
+NO_CACHE = Status(0, 0, 0, 0, 0, 0, 0, 0)
 
 
 class LookupConnection(Connection):
@@ -116,6 +119,10 @@ class LookupConnection(Connection):
             self._run(asked.id, self._list(asked.id, asked.name, asked.parameters))
         elif command == b"REQUEST" and self._master:
             self._request(arguments)
+        elif command == b"CACHE-FLUSH" and self._master:
+            self._flush(arguments)
+        elif command == b"CACHE-STATUS" and self._master:
+            self._status(arguments)
         elif command == b"CPID":
             raise Malformed("Wrong socket.", detail="Authentication client connected to the master socket")
         else:
@@ -235,6 +242,20 @@ class LookupConnection(Connection):
             self.write(b"".join(lines) + b"DONE\t%d\tfail\n" % request_id)
             return
         self.write(b"".join(lines) + b"DONE\t%d\t\n" % request_id)
+
+    def _flush(self, arguments: list[bytes]) -> None:
+        """Users by wildcards, or all, leave the cache."""
+        request_id = wire.parse_id(arguments[0] if arguments else b"")
+        masks = [to_text(unescape(mask)) for mask in arguments[1:]]
+        caching = self.room.caching
+        self.write(b"OK\t%d\t%d\n" % (request_id, caching.cache.flush(masks) if caching is not None else 0))
+
+    def _status(self, arguments: list[bytes]) -> None:
+        request_id = wire.parse_id(arguments[0] if arguments else b"")
+        caching = self.room.caching
+        status = caching.cache.status(reset=b"reset" in arguments[1:]) if caching is not None else NO_CACHE
+        fields: dict[str, str | None] = {name: str(number) for name, number in asdict(status).items()}
+        self.write(b"OK\t%d%b\n" % (request_id, wire.fields_octets(fields)))
 
     def _request(self, arguments: list[bytes]) -> None:
         """A login process's success becomes the mail process's user, once."""

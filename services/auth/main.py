@@ -24,6 +24,7 @@ from services.auth.core import Authenticator, Verdict
 from services.auth.failures import FailureQueue
 from services.auth.hashing import Hasher
 from services.auth.lookups import LookupConnection
+from services.auth.remembered import Caching
 from services.auth.request import Request, State
 from services.auth.short import ShortWay
 from services.auth.workers.naming import hashes
@@ -64,6 +65,7 @@ class AuthRoom:
         self.workers = workers
         self.core = core
         self.short = short
+        self.caching: Caching | None = None
         self._random = random.SystemRandom()
         self.failures = FailureQueue(
             worker.loop,
@@ -167,6 +169,7 @@ async def start(worker: Worker) -> AuthRoom:
         worker.log.warning("EXTERNAL lets nobody in: auth_ssl_username_from_cert = no, so certificates name nobody")
     short = ShortWay(settings, builder.passdbs, builder.userdbs, debug=logging.auth_debug)
     room = AuthRoom(worker, settings, builder.core, hasher, short, workers)
+    room.caching = builder.caching
     scope, openid_configuration = _told(builder, "scope"), _told(builder, "openid_configuration")
     room.surroundings = replace(room.surroundings, scope=scope, openid_configuration=openid_configuration)
     return room

@@ -28,6 +28,7 @@ from services.auth.credentials import Fakes, Wanted
 from services.auth.fields import OWN, USERDB_PREFIX, merge, renamed
 from services.auth.hashing import Hasher
 from services.auth.journal import Journal
+from services.auth.remembered import FIND, VERIFY, Recall
 from services.auth.results import ENDING, RESULTS, TEXTS, PassdbOutcome, Result
 from services.auth.rows import LOOKUP, TOKEN_MECHANISMS, Judge, PassdbRow
 from services.auth.schemes import Scheme
@@ -127,7 +128,7 @@ class PassdbChain:
                 continue
             walk.asked = True
             before, fields = query.user, outcome.fields.copy()
-            query.passdb_fields = outcome.fields
+            query.passdb_fields, query.authenticated = outcome.fields, walk.verified
             result = await self._ask_one(row, query, password, walk.verified, fields, outcome, key, journal)
             if settings.deny:
                 if result is Result.UNKNOWN:
@@ -182,23 +183,60 @@ class PassdbChain:
         key: str,
         journal: Journal,
     ) -> Result:
-        """One database's answer; its fields are merged into ``fields``."""
+        """One database's answer, or what the cache remembers of it; its fields are merged into ``fields``."""
+        kind = _kind(row, query, password, verified)
+        memory = row.memory
+        if memory is None or kind is None:
+            return await self._ask_driver(row, query, password, verified, fields, outcome, key, journal, None)
+        recall = Recall(memory, query, kind, journal)
+        given = password if isinstance(password, Secret) and not verified else None
+        before = fields.copy()
+        spoken = journal.muted() if recall.doubtful and given is not None else journal
+        result = await self._ask_driver(row, query, password, verified, fields, outcome, key, spoken, recall)
+        settled = recall.settle(result, given)
+        if settled is None:  # perhaps the password is another one by now
+            fields.clear()
+            fields.update(before)
+            recall = Recall(memory, query, kind, journal, look=False)
+            result = await self._ask_driver(row, query, password, verified, fields, outcome, key, journal, recall)
+            settled = recall.settle(result, given)
+        if isinstance(password, Wanted):
+            outcome.recalls.append(recall)
+        return result if settled is None else settled
+
+    async def _ask_driver(
+        self,
+        row: PassdbRow,
+        query: Query,
+        password: Secret | Wanted | None,
+        verified: bool,
+        fields: dict[str, str],
+        outcome: PassdbOutcome,
+        key: str,
+        journal: Journal,
+        recall: Recall | None,
+    ) -> Result:
+        """``recall``: asks the driver, unless the cache knows the answer."""
         authenticating = verified or password is not None
         entry: Entry | None = None
         try:
-            by_itself = False
+            by_itself = asked = False
             if isinstance(password, Secret) and not verified and not row.settings.deny:
                 if query.mechanism in TOKEN_MECHANISMS and row.token_verifier is not None:
-                    by_itself, entry = True, await row.token_verifier.verify_token(query, password)
-                elif row.verifier is not None and query.mechanism != EXTERNAL:
-                    by_itself = True
+                    by_itself = asked = True
+                    entry = await row.token_verifier.verify_token(query, password)
+                elif (verifier := row.verifier) is not None and query.mechanism != EXTERNAL:
                     if not password.reveal():  # some servers take an empty password for no question at all
                         journal.failed(row.name, "Login attempt with empty password")
                         return Result.MISMATCH
-                    entry = await row.verifier.verify(query, password)
+                    asked = True
+                    if recall is None:
+                        entry = await verifier.verify(query, password)
+                    else:
+                        entry = await recall.verify(verifier, password)
                     by_itself = entry is None or not entry.unverified
-            if not by_itself:
-                entry = await row.driver.find(query)
+            if not asked:
+                entry = await (row.driver.find(query) if recall is None else recall.find(row.driver))
             result = Result.UNKNOWN if entry is None else RESULTS[entry.outcome]
             if entry is None or result is Result.UNKNOWN:
                 if password is not None and not verified and not by_itself:
@@ -300,6 +338,16 @@ def _applies(row: PassdbRow, query: Query) -> bool:
         return False
     settings = row.settings
     return not settings.username_filter or selected(settings.username_filter, query.user)
+
+
+def _kind(row: PassdbRow, query: Query, password: Secret | Wanted | None, verified: bool) -> str | None:
+    """What sort of answer the cache may have; None: none."""
+    if isinstance(password, Secret) and not verified and not row.settings.deny:
+        if query.mechanism in TOKEN_MECHANISMS and row.token_verifier is not None:
+            return None  # tokens expire
+        if row.verifier is not None and query.mechanism != EXTERNAL:
+            return VERIFY if password.reveal() else None
+    return FIND
 
 
 def _text(result: Result, entry: Entry | None) -> str:

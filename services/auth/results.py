@@ -5,8 +5,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from roost.auth.api import Outcome
+
+if TYPE_CHECKING:
+    from services.auth.remembered import Recall
 
 
 class Result(enum.Enum):
@@ -65,4 +69,5 @@ class PassdbOutcome:
     nodelay: bool = False
     delay_until: float = 0.0
     reason: str = ""
+    recalls: list[Recall] = field(default_factory=list, repr=False)  # to doubt, if what was stored does not fit
     token_failure: str = ""  # what a database says of a token that will not do

@@ -15,6 +15,7 @@ from roost.util.secret import Secret
 from services.auth.credentials import Wanted
 from services.auth.hashing import Hasher
 from services.auth.journal import Journal
+from services.auth.remembered import Memory
 from services.auth.results import Result
 from services.auth.schemes import BadHash, Scheme, Stored, parse, write
 from services.auth.templates import FieldTemplates
@@ -35,6 +36,7 @@ class PassdbRow:
     default_scheme: str
     decoy: Stored | None  # of the default scheme, for drivers that have no better one
     rehash: Scheme | None = None
+    memory: Memory | None = None  # its answers may be kept
 
     @cached_property
     def verifier(self) -> Verifier | None:
@@ -64,6 +66,7 @@ class PassdbRow:
         return (
             self.verifier is None
             and self.rehash is None
+            and self.memory is None
             and not (settings.deny or settings.master or settings.mechanisms_filter or settings.username_filter)
             and not self.templates
             and settings.fields_import_all

@@ -48,7 +48,7 @@ LINE: Final = re.compile(
 # Settings of a userdb that may have any value here; all others must have their defaults.
 ANY_VALUE: Final = frozenset(
     {
-        *("name", "driver", "fields", "passwd_file_path", "static_allow_all_users"),
+        *("name", "driver", "fields", "passwd_file_path", "static_allow_all_users", "use_cache"),
         *(field.name for schema in (UserdbSqlSettings, UserdbLdapSettings) for field in fields_of(schema)),
     }
 )

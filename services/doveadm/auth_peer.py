@@ -139,3 +139,12 @@ class LookupPeer(Peer):
                 raise Unavailable("Listing users failed: see the log of the auth service")
             else:
                 return
+
+    def cache(self, command: bytes, *arguments: bytes) -> list[bytes]:
+        """``CACHE-FLUSH`` or ``CACHE-STATUS``: what stands after OK and the id. Raises Unavailable."""
+        self._last_id += 1
+        self.send(b"\t".join([command, b"%d" % self._last_id, *arguments]) + b"\n")
+        answer, *rest = self.line().split(b"\t")
+        if answer != b"OK" or not rest:
+            raise Unavailable("The auth service has no such command on this socket")
+        return rest[1:]

@@ -12,6 +12,7 @@ from roost.settings.schema.ldap import PassdbLdapSettings, UserdbLdapSettings
 from roost.settings.schema.lua import LuaSettings
 from roost.settings.schema.oauth2 import Oauth2Settings, RemoteImapSettings
 from roost.settings.schema.sql import PassdbSqlSettings, UserdbSqlSettings
+from roost.settings.schema.system import PassdbPamSettings, UserdbPasswdSettings
 
 MECHANISMS = (
     *("plain", "login"),
@@ -41,6 +42,20 @@ class AuthSettings:
     auth_allow_weak_schemes: bool = setting(False, type=BOOL, text="Accept stored passwords of weak schemes.")
     auth_anonymous_username: str = setting(
         "anonymous", type=STR, text="User that the mechanism ANONYMOUS logs in, when it is offered."
+    )
+    auth_cache_negative_ttl_secs: int = setting(
+        3600,
+        type=SECS,
+        text="How long the cache knows that there is no such user, and believes a wrong password to stay wrong; "
+        "0 = not at all.",
+    )
+    auth_cache_size_octets: int = setting(
+        0,
+        type=SIZE,
+        text="Memory for answers of the databases, at least 1k; 0 = no cache. docs/auth.md says what is kept.",
+    )
+    auth_cache_ttl_secs: int = setting(
+        3600, type=SECS, text="How long the cache keeps what a database says about a user; 0 = not at all."
     )
     auth_client_timeout_secs: int = setting(
         150, type=SECS, low=1, text="How long a client of the auth service waits for an answer."
@@ -156,7 +171,13 @@ class AuthSettings:
 
 @dataclass(frozen=True)
 class PassdbSettings(
-    PassdbSqlSettings, PassdbLdapSettings, Oauth2Settings, RemoteImapSettings, HttpClientSettings, LuaSettings
+    PassdbSqlSettings,
+    PassdbLdapSettings,
+    PassdbPamSettings,
+    Oauth2Settings,
+    RemoteImapSettings,
+    HttpClientSettings,
+    LuaSettings,
 ):
     """``passdb NAME { … }``: a place where passwords are looked up, in the order written."""
 
@@ -192,6 +213,7 @@ class PassdbSettings(
         text="When this passdb is passed over.",
     )
     static_password: str = setting("", type=SECRET, text="Password of every user of the static driver.")
+    use_cache: bool = setting(True, type=BOOL, text="Keep answers of this database in the cache (auth_cache_size).")
     use_worker: str = setting(
         "auto",
         type=ENUM,
@@ -202,7 +224,7 @@ class PassdbSettings(
 
 
 @dataclass(frozen=True)
-class UserdbSettings(UserdbSqlSettings, UserdbLdapSettings, LuaSettings):
+class UserdbSettings(UserdbSqlSettings, UserdbLdapSettings, UserdbPasswdSettings, LuaSettings):
     """``userdb NAME { … }``: a place where a user's home and fields are looked up, in the order written."""
 
     PREFIX: ClassVar[str] = "userdb_"
@@ -229,6 +251,7 @@ class UserdbSettings(UserdbSqlSettings, UserdbLdapSettings, LuaSettings):
     static_allow_all_users: bool = setting(
         False, type=BOOL, text="The static driver answers for any name, without asking the passdbs whether it exists."
     )
+    use_cache: bool = setting(True, type=BOOL, text="Keep answers of this database in the cache (auth_cache_size).")
     use_worker: str = setting(
         "auto",
         type=ENUM,

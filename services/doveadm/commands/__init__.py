@@ -12,6 +12,8 @@ from typing import cast
 from services.doveadm.command import Command
 
 COMMANDS: Mapping[str, str] = {
+    "auth cache flush": "auth_cache_flush",
+    "auth cache status": "auth_cache_status",
     "auth lookup": "auth_lookup",
     "auth test": "auth_test",
     "dict get": "dict_get",

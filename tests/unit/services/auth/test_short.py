@@ -275,6 +275,7 @@ def test_no_password_is_kept(rooms: Any) -> None:
 
 KNOWN_SETTINGS = """
 auth_allow_cleartext auth_allow_weak_schemes auth_anonymous_username auth_client_timeout_secs auth_decoy_secret
+auth_cache_negative_ttl_secs auth_cache_size_octets auth_cache_ttl_secs
 auth_default_domain auth_failure_delay_secs auth_failure_queue_limit auth_internal_failure_delay_msecs
 auth_login_socket_path auth_master_user_separator auth_max_line_octets auth_max_requests auth_max_response_octets
 auth_mechanisms auth_realms auth_request_timeout_secs auth_socket_path auth_ssl_require_client_cert
@@ -286,7 +287,7 @@ auth_worker_threads
 KNOWN_PASSDB_SETTINGS = """
 name driver default_password_scheme deny fields fields_import_all master mechanisms_filter passwd_file_max_size_octets
 passwd_file_path python_settings rehash_scheme result_failure result_internalfail result_success skip static_password
-use_worker username_filter
+use_cache use_worker username_filter
 """
 
 
