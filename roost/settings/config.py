@@ -32,20 +32,24 @@ OAUTH2 = "oauth2"
 
 
 class Config:
-    """What ``load`` returns. ``path``: the main file. ``warnings``: texts for the log, in order."""
+    """What ``load`` returns. ``path``: the main file. ``warnings``: texts for the log, in order. ``scripts``: digests of
+    the scripts it names, as they were then; two configurations that differ in nothing else differ in these."""
 
-    def __init__(self, path: str, tree: Tree, warnings: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, path: str, tree: Tree, warnings: tuple[str, ...] = (), scripts: Mapping[str, str] | None = None
+    ) -> None:
         self.path = path
         self.tree = tree
         self.warnings = warnings
+        self.scripts = scripts or {}
         self._cache: dict[tuple[Any, ...], Any] = {}
         self._conditions = _distinct_conditions(tree)
 
-    def __getstate__(self) -> tuple[str, Tree, tuple[str, ...]]:
-        return (self.path, self.tree, self.warnings)
+    def __getstate__(self) -> tuple[str, Tree, tuple[str, ...], Mapping[str, str]]:
+        return (self.path, self.tree, self.warnings, self.scripts)
 
-    def __setstate__(self, state: tuple[str, Tree, tuple[str, ...]]) -> None:
-        self.__init__(*state)  # type: ignore[misc]  # the same three values the constructor takes
+    def __setstate__(self, state: tuple[str, Tree, tuple[str, ...], Mapping[str, str]]) -> None:
+        self.__init__(*state)  # type: ignore[misc]  # the same values the constructor takes
 
     def section(
         self,

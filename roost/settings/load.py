@@ -5,6 +5,7 @@ A pure function but for reading files: a reload calls it beside the configuratio
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -25,6 +26,7 @@ from roost.settings.tree import DEFAULT, FILE, OVERRIDE, Assignment, Tree, check
 
 DEFAULT_PATH = "/etc/roost/roost.conf"
 BUILT_IN = "<default>"
+SCRIPT_KEY = "lua_file"
 
 _OLD_VARIABLE = re.compile(r"%[LU]?[undh](?![A-Za-z0-9])")
 _NEW_VARIABLES = {"u": "%{user}", "n": "%{user | username}", "d": "%{user | domain}", "h": "%{home}"}
@@ -49,9 +51,22 @@ def load(path: str = DEFAULT_PATH, overrides: Iterable[str] = (), environ: Mappi
     except ConfigError as error:
         builder.note(error)
     builder.raise_errors()
-    config = Config(path, tree, tuple(dict.fromkeys(builder.warnings)))
+    config = Config(path, tree, tuple(dict.fromkeys(builder.warnings)), _scripts(tree))
     services.check(config)
     return config
+
+
+def _scripts(tree: Tree) -> dict[str, str]:
+    """The digests of all scripts. One that cannot be read has none; who runs it says why."""
+    found: dict[str, str] = {}
+    for one in tree.all():
+        if one.key == SCRIPT_KEY and one.text not in found:
+            try:
+                with open(one.text, "rb") as file:
+                    found[one.text] = hashlib.sha256(file.read()).hexdigest()
+            except (OSError, ValueError):
+                continue
+    return found
 
 
 @cache

@@ -43,12 +43,15 @@ def database_id(settings: PassdbSettings | UserdbSettings) -> str:
 
 
 def hashes(config: Databases) -> tuple[str, str]:
-    """Of all passdbs and of all userdbs outside ``protocol`` blocks, for DBHASH."""
-    return _joined(config.passdbs_of("")), _joined(config.userdbs_of(""))
+    """Of all passdbs and of all userdbs outside ``protocol`` blocks, and of the scripts' texts, for DBHASH."""
+    scripts: Mapping[str, str] = getattr(config, "scripts", {})
+    texts = [f"{path}={digest}" for path, digest in sorted(scripts.items())]
+    return _joined(config.passdbs_of(""), texts), _joined(config.userdbs_of(""), texts)
 
 
-def _joined(blocks: Iterable[PassdbSettings] | Iterable[UserdbSettings]) -> str:
-    return hashlib.sha256(" ".join(database_id(block) for block in blocks).encode()).hexdigest()[:32]
+def _joined(blocks: Iterable[PassdbSettings] | Iterable[UserdbSettings], texts: list[str]) -> str:
+    parts = [*(database_id(block) for block in blocks), *texts]
+    return hashlib.sha256(" ".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 def arguments_of(query: Query) -> dict[str, str]:
