@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping
 
 from roost.auth.api import Passdb
 from roost.settings.schema.auth import PassdbSettings
-from services.auth.passdb import deny, oauth2, passwd_file, sql, static
+from services.auth.passdb import deny, lua, oauth2, pam, passwd, passwd_file, sql, static
 from services.auth.passdb.base import DriverContext
 
 PASSDBS: Mapping[str, Callable[[PassdbSettings, DriverContext], Passdb]] = {
     "deny": deny.Deny,
+    "lua": lua.Lua,
     "oauth2": oauth2.Oauth2,
+    "pam": pam.Pam,
+    "passwd": passwd.Passwd,
     "passwd-file": passwd_file.PasswdFile,
     "sql": sql.make,
     "static": static.Static,

@@ -87,8 +87,8 @@ def test_empty_sections_of_dovecot_mean_nothing(tmp_path: Path) -> None:
 
 
 def test_settings_that_change_nothing_are_ignored_with_a_warning(tmp_path: Path) -> None:
-    config = loaded(tmp_path, "first_valid_uid = 1000\n")
-    assert "first_valid_uid has no effect in Roost" in config.warnings[0]
+    config = loaded(tmp_path, "first_valid_gid = 1000\n")
+    assert "first_valid_gid has no effect in Roost" in config.warnings[0]
     assert config.non_defaults() == []
 
 
