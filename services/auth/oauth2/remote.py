@@ -12,11 +12,11 @@ from urllib.parse import quote, urlencode
 from roost.auth.api import Query
 from roost.clients.http.client import HttpClient
 from roost.clients.http.message import Request
-from roost.clients.http.settings import HttpSettings, check
 from roost.clients.http.url import BadUrl, parse_url
 from roost.errors import ConfigError, Unavailable
 from roost.events.log import Log
 from roost.settings.schema.auth import PassdbSettings
+from services.auth.http_settings import http_settings
 from services.auth.oauth2.members import Members, NotAnObject, parse
 from services.auth.oauth2.rules import TokenRefused
 
@@ -24,17 +24,6 @@ FORM = "application/x-www-form-urlencoded"
 NO_VERDICT = frozenset({408, 425, 429})
 OUR_FAULT = frozenset({"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope"})
 SHOWN_CHARS = 80
-HTTP = "http_"
-TLS = ("ca_file", "ca_dir", "cert_file", "key_file", "require_valid_cert")
-
-
-def http_settings(settings: PassdbSettings) -> HttpSettings:
-    """The block's settings of the HTTP client. Raises ConfigError."""
-    values = {name: getattr(settings, HTTP + name) for name in HttpSettings.__slots__ if hasattr(settings, HTTP + name)}
-    values |= {f"ssl_client_{name}": getattr(settings, f"ssl_client_{name}") for name in TLS}
-    made = HttpSettings(**values)
-    check(made)
-    return made
 
 
 class Remote:

@@ -21,7 +21,11 @@ KINDS = {
 }
 """Algorithm → kind of key. Nothing else is accepted, ``none`` least of all."""
 
-CLASSES: dict[str, type | tuple[type, ...]] = {HMAC: HMACAlgorithm, RSA: (RSAAlgorithm, RSAPSSAlgorithm), EC: ECAlgorithm}
+CLASSES: dict[str, type | tuple[type, ...]] = {
+    HMAC: HMACAlgorithm,
+    RSA: (RSAAlgorithm, RSAPSSAlgorithm),
+    EC: ECAlgorithm,
+}
 LEAST_RSA_BITS = 2048
 PEM = b"-----BEGIN "
 
