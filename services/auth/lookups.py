@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from roost.errors import Malformed, RoostError
+from roost.errors import Malformed, RoostError, Unavailable
 from roost.events.log import sanitize
 from roost.ipc import auth as wire
 from roost.ipc.lines import LineSplitter, to_text, unescape
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 ROOT_UID = 0
 LIST_BATCH = 500
+MAX_PID_DIGITS = 10
 NO_CACHE = Status(0, 0, 0, 0, 0, 0, 0, 0)
 
 
@@ -157,7 +158,13 @@ class LookupConnection(Connection):
     # --- commands ---
 
     async def _user(
-        self, request_id: int, name: str, parameters: wire.Parameters, *, success: Success | None = None
+        self,
+        request_id: int,
+        name: str,
+        parameters: wire.Parameters,
+        *,
+        success: Success | None = None,
+        token: str = "",
     ) -> None:
         if success is None:
             found = await self.room.core.userdb_lookup(name, parameters)
@@ -194,6 +201,8 @@ class LookupConnection(Connection):
                 fields["anonymous"] = "yes"
             if local_name := success.parameters.get("local_name"):
                 fields["local_name"] = local_name
+            if token:
+                fields["auth_token"] = token
         self.write(wire.found_line(b"USER", request_id, wire.fields_octets(fields), found.user))
 
     def _is_peers(self, uid: str) -> bool:
@@ -270,7 +279,24 @@ class LookupConnection(Connection):
             self.log.error(f"Master requested auth for nonexistent client or request {int(arguments[1][:20])}")
             self.write(wire.fail_line(request_id))
             return
-        self._run(request_id, self._user(request_id, success.user, success.parameters, success=success))
+        token = self._token(success, arguments[4:])
+        self._run(request_id, self._user(request_id, success.user, success.parameters, success=success, token=token))
+
+    def _token(self, success: Success, arguments: list[bytes]) -> str:
+        """The token of a login if REQUEST wants one; without it when none can be made."""
+        if b"request_auth_token" not in arguments:
+            return ""
+        pid = wire.parse_fields(arguments).get("session_pid", "")
+        if not (pid.isascii() and pid.isdigit() and len(pid) <= MAX_PID_DIGITS):
+            raise Malformed("REQUEST misses session_pid.", detail="request_auth_token without a session_pid")
+        session = success.parameters.get("session", "")
+        try:
+            return self.room.tokens.token(
+                success.user, session_pid=int(pid), session=session, service=success.parameters.service
+            )
+        except Unavailable as error:
+            self.log.error(error.detail)
+            return ""
 
 
 def _with_service(parameters: wire.Parameters) -> wire.Parameters:

@@ -27,6 +27,7 @@ from services.auth.lookups import LookupConnection
 from services.auth.remembered import Caching
 from services.auth.request import Request, State
 from services.auth.short import ShortWay
+from services.auth.tokens import TokenMaker
 from services.auth.workers.naming import hashes
 from services.auth.workers.pool import WorkerPool
 
@@ -66,6 +67,7 @@ class AuthRoom:
         self.core = core
         self.short = short
         self.caching: Caching | None = None
+        self.tokens = TokenMaker(worker.config.section(MasterSettings).state_dir, os.urandom)
         self._random = random.SystemRandom()
         self.failures = FailureQueue(
             worker.loop,

@@ -16,6 +16,7 @@ SERVICE = "doveadm"
 ADDRESSES = ("lip", "rip", "real_lip", "real_rip")
 PORTS = ("lport", "rport", "real_lport", "real_rport")
 FORWARD = "forward_"
+LOGIN_ID = 1  # of the one exchange on a connection
 
 
 class AuthAnswer(NamedTuple):
@@ -81,12 +82,12 @@ class LoginPeer(Peer):
             known = " ".join(self.handshake.mechanisms)
             raise Refused(f"Mechanism {mechanism} is not offered (there are: {known})")
         try:
-            self.send(wire.auth_line(1, mechanism.encode(), parameters, initial))
+            self.send(wire.auth_line(LOGIN_ID, mechanism.encode(), parameters, initial))
             while True:
                 command, _id, *arguments = self.line().split(b"\t")
                 if command == b"CONT":
                     challenge = wire.decode_base64(arguments[0]) if arguments else b""
-                    self.send(wire.continue_line(1, respond(challenge or b"")))
+                    self.send(wire.continue_line(LOGIN_ID, respond(challenge or b"")))
                 elif command in (b"OK", b"FAIL"):
                     return AuthAnswer(command == b"OK", wire.parse_fields(arguments))
         except Malformed as error:
@@ -119,13 +120,23 @@ class LookupPeer(Peer):
         if answer == b"NOTFOUND":
             return Looked(None, {})
         if answer != command:
-            fields = wire.parse_fields(arguments)
-            raise Unavailable(fields.get("reason") or f"Lookup of {name} failed: see the log of the auth service")
+            raise _failed(arguments, f"Lookup of {name} failed: see the log of the auth service")
         if command == b"PASS":
             fields = wire.parse_fields(arguments)
             return Looked(fields.pop("user", name), fields)
-        user = next(iter(wire.parse_fields(arguments[:1])), name)
-        return Looked(user, wire.parse_fields(arguments[1:]))
+        return _user(arguments)
+
+    def request(self, cookie: str) -> Looked:
+        """``REQUEST``: the user of the login that this process has just made. Raises Unavailable."""
+        self._last_id += 1
+        pid = os.getpid()
+        self.send(b"REQUEST\t%d\t%d\t%d\t%b\tsession_pid=%d\n" % (self._last_id, pid, LOGIN_ID, cookie.encode(), pid))
+        answer, _id, *arguments = self.line().split(b"\t")
+        if answer == b"NOTFOUND":
+            return Looked(None, {})
+        if answer != b"USER":
+            raise _failed(arguments, "The auth service does not know the login any more: see its log")
+        return _user(arguments)
 
     def users(self, mask: str, parameters: bytes) -> Iterator[str]:
         """Every user the mask matches. Raises Unavailable."""
@@ -148,3 +159,12 @@ class LookupPeer(Peer):
         if answer != b"OK" or not rest:
             raise Unavailable("The auth service has no such command on this socket")
         return rest[1:]
+
+
+def _user(arguments: list[bytes]) -> Looked:
+    """The answer ``USER``."""
+    return Looked(next(iter(wire.parse_fields(arguments[:1])), ""), wire.parse_fields(arguments[1:]))
+
+
+def _failed(arguments: list[bytes], text: str) -> Unavailable:
+    return Unavailable(wire.parse_fields(arguments).get("reason") or text)

@@ -63,6 +63,21 @@ def test_auth_test_refusals(room: AuthRoomProcess) -> None:
     assert doveadm(room, "auth", "test", "u" * 20000, "pw")[0] == 65
 
 
+def test_auth_login(room: AuthRoomProcess) -> None:
+    good = (
+        "passdb: U1 auth succeeded\nextra fields:\n  user=u1\n  original_user=U1\n"
+        f"userdb user: u1\nuserdb extra fields:\n  uid=1001\n  gid=100\n  home={room.folder}/mail/u1\n"
+    )
+    status, out, err = doveadm(room, "auth", "login", "U1", "pw")
+    assert (status, err) == (0, "") and out == good + "  auth_mech=PLAIN\n  original_user=U1\n"
+    status, out, _ = doveadm(room, "auth", "login", "-A", "login", "-x", "local_name=mx", "U1", stdin="pw\n")
+    assert status == 0 and out == good + "  auth_mech=LOGIN\n  original_user=U1\n  local_name=mx\n"
+    bad = "passdb: u1 auth failed\nextra fields:\n  user=u1\n"
+    assert doveadm(room, "auth", "login", "u1", "no") == (77, bad, "")
+    assert doveadm(room, "auth", "login", "-m", "/nonexistent", "u1", "pw")[0] == 75
+    assert doveadm(room, "auth", "login", "-a", room.path("auth-client"), "u1", "pw")[0] == 75, "keeps no logins"
+
+
 def test_user(room: AuthRoomProcess) -> None:
     home = f"{room.folder}/mail"
     assert doveadm(room, "user", "U1") == (0, f"field\tvalue\nuid\t1001\ngid\t100\nhome\t{home}/u1\n", "")
@@ -141,7 +156,7 @@ def test_doveadm_and_a_whole_server(tmp_path: Path) -> None:
             assert [(row["username"], row["service"], row["ip"]) for row in rows] == [("u1", "imap", "127.0.0.1")]
             assert int(rows[0]["pid"]) in roost.pids("imap")
         services = {row["name"]: row for row in json.loads(run("-f", "json", "service", "status")[1])}
-        assert set(services) == {"imap", "lmtp", "auth", "anvil", "notify"}
+        assert set(services) == {"imap", "lmtp", "auth", "auth-worker", "anvil", "notify"}
         assert services["auth"]["process_count"] == 1
         assert str(roost.pids("auth").pop()) in run("process", "status", "auth")[1]
         assert run("auth", "test", "u1", "pw")[0] == 0

@@ -14,6 +14,7 @@ from services.doveadm.command import Command
 COMMANDS: Mapping[str, str] = {
     "auth cache flush": "auth_cache_flush",
     "auth cache status": "auth_cache_status",
+    "auth login": "auth_login",
     "auth lookup": "auth_lookup",
     "auth test": "auth_test",
     "dict get": "dict_get",

@@ -84,7 +84,7 @@ def test_every_row_of_the_table_has_its_file_and_every_file_its_row() -> None:
         (["--help"], "usage: doveadm", 0),
         (["help", "pw"], "doveadm pw [-l]", 0),
         (["help", "auth", "test"], "doveadm auth test", 0),
-        (["help", "auth"], "usage: doveadm auth lookup|test", 0),
+        (["help", "auth"], "usage: doveadm auth cache flush|cache status|login|lookup|test", 0),
         (["pw", "--help"], "doveadm pw [-l]", 0),
     ],
 )
@@ -97,8 +97,8 @@ def test_help(capsys: pytest.CaptureFixture[str], argv: list[str], text: str, st
     ("argv", "text"),
     [
         ([], "usage: doveadm"),
-        (["auth"], "usage: doveadm auth lookup|test"),
-        (["auth", "-x"], "usage: doveadm auth lookup|test"),
+        (["auth"], "usage: doveadm auth cache flush|cache status|login|lookup|test"),
+        (["auth", "-x"], "usage: doveadm auth cache flush|cache status|login|lookup|test"),
         (["wo"], "unknown command 'wo'; did you mean 'who'?"),
         (["auth", "tset"], "unknown command 'auth tset'; did you mean 'auth test'?"),
         (["relaod"], "did you mean 'reload'?"),
