@@ -14,6 +14,7 @@ from collections.abc import Callable
 from master.build import Generation, build
 from master.logpipes import Journal, open_journal
 from master.notify_systemd import Inherited
+from master.precheck import precheck
 from master.service import Service
 from master.states import Event
 from master.supervisor import Supervisor
@@ -77,6 +78,12 @@ class Reloader:
                 warn=supervisor.journal.warning,
             )
         except BaseException:
+            journal.close()
+            raise
+        try:
+            precheck(generation.services.values(), supervisor.journal.warning)
+        except BaseException:
+            generation.discard(supervisor.generation.listeners)
             journal.close()
             raise
         return generation, journal

@@ -24,6 +24,7 @@ from master.listeners import make_parents
 from master.logpipes import Journal, open_journal
 from master.notify_systemd import Inherited, take_inherited, take_notifier
 from master.pidfile import PidFile
+from master.precheck import precheck
 from master.readiness import Readiness
 from master.reload import Reloader
 from master.rooms import Rooms
@@ -82,6 +83,11 @@ def run(options: Options, rooms: Rooms) -> int:
         _clean_environment(settings)
         set_title(settings.instance_name, "master")
         rooms.preload((service.module for service in generation.services.values()), journal.error)
+        try:
+            precheck(generation.services.values(), journal.warning)
+        except BaseException:
+            generation.discard(None)
+            raise
         supervisor = Supervisor(generation, journal, rooms, notifier, SignalQueue())
         _serve(supervisor, base_dir, load_config, caller)
     finally:

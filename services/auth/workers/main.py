@@ -14,6 +14,7 @@ from roost.proc.contract import ListenerInfo
 from roost.settings.schema.auth import AuthSettings
 from roost.settings.schema.logging import LoggingSettings
 from roost.worker.service import Service, Worker
+from services.auth import scripts
 from services.auth.build import Builder
 from services.auth.hashing import Hasher
 from services.auth.schemes import ALL_SCHEMES, SCHEMES, BadHash, parse
@@ -115,3 +116,4 @@ async def start(worker: Worker) -> WorkerRoom:
 
 
 SERVICE = Service("auth-worker", start)
+PRECHECK = scripts  # what the master asks before a start or reload counts (master/precheck.py)
