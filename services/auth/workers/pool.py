@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 from roost.errors import Unavailable
 from roost.events.log import Log
 from roost.ipc import auth_worker as wire
+from services.auth.workers.databases import variables_in
 from services.auth.workers.link import Job, WorkerLink
 
 SWEEP_SECS = 1.0
@@ -62,8 +63,8 @@ class WorkerPool:
         self._retry: asyncio.TimerHandle | None = None
         self._next_warning = 0.0
         self._closed = False
-        self.on_info: dict[str, Callable[[dict[str, str]], None]] = {}  # by database
-        self.infos: dict[str, dict[str, str]] = {}
+        self.variables: dict[str, frozenset[str] | None] = {}  # what drivers say of themselves, by database
+        self.decoys: dict[str, str] = {}
 
     # --- questions
 
@@ -246,7 +247,10 @@ class WorkerPool:
             self._dispatch()
 
     def link_info(self, database: str, traits: dict[str, str]) -> None:
-        self.infos[database] = traits
+        variables = variables_in(traits.get("variables", ""))
+        if self.variables.get(database) != variables:  # else the cache keeps the one it knows
+            self.variables[database] = variables
+        self.decoys[database] = traits.get("decoy", "")
 
     def link_lost(self, link: WorkerLink, jobs: list[Job]) -> None:
         if link in self._links:

@@ -10,7 +10,6 @@ from roost.errors import Unavailable
 from roost.ipc import auth_worker as wire
 from roost.settings.schema.auth import PassdbSettings, UserdbSettings
 from roost.util.secret import Secret
-from services.auth.workers.databases import variables_in
 from services.auth.workers.naming import arguments_of, database_id
 from services.auth.workers.pool import WorkerPool
 from services.auth.workers.serving import OUTCOME_OF
@@ -43,12 +42,10 @@ class WorkerPassdb:
     @property
     def variables(self) -> frozenset[str] | None:
         """What the driver says; not known before it has been asked something."""
-        traits = self._pool.infos.get(self._id)
-        return variables_in(traits.get("variables", "?")) if traits is not None else None
+        return self._pool.variables.get(self._id)
 
     def decoy(self) -> str:
-        traits = self._pool.infos.get(self._id)
-        return traits.get("decoy", "") if traits is not None else ""
+        return self._pool.decoys.get(self._id, "")
 
     async def find(self, query: Query) -> Entry | None:
         return _entry(await self._ask(wire.PASSL, query, b""))
@@ -79,8 +76,7 @@ class WorkerUserdb:
 
     @property
     def variables(self) -> frozenset[str] | None:
-        traits = self._pool.infos.get(self._id)
-        return variables_in(traits.get("variables", "?")) if traits is not None else None
+        return self._pool.variables.get(self._id)
 
     async def find(self, query: Query) -> Mapping[str, str] | None:
         tail = wire.request_tail(wire.USER, self._id, arguments_of(query))
