@@ -130,6 +130,7 @@ class ImapConnection(Connection):
         if self.on_lost is not None:
             self.on_lost(self)
             self.on_lost = None
+        self.session = None  # each knows the other: let go now, not when the garbage collector comes
 
     def _too_slow_to_begin(self) -> None:
         self._bye("Disconnected for inactivity.", "Inactivity before login")
