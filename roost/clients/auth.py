@@ -142,6 +142,7 @@ class AuthClient:
         self.mechanisms: Mapping[str, frozenset[str]] = {}
         self._mail_home = mail_home
         self._known: dict[tuple[bytes, ...], AuthOk] = {}  # OK lines without their id, and what they say
+        self._users: dict[tuple[bytes, ...], Identity] = {}  # the same of USER lines
         self._remembers = ":" not in mail_home  # a provider (%{time:…}, %{generate:…}) may answer otherwise next time
         self._handshake = wire.ClientHandshake()
         self._userdb_handshake = wire.ClientHandshake()
@@ -219,8 +220,7 @@ class AuthClient:
             raise
         self._userdb_link.finish(pending)
         if command == b"USER" and arguments:
-            username = next(iter(wire.parse_fields(arguments[:1])))
-            return self._identity(username, wire.parse_fields(arguments[1:]))
+            return self._user(tuple(arguments))
         if command == b"NOTFOUND":
             return None
         fields = wire.parse_fields(arguments)
@@ -264,6 +264,16 @@ class AuthClient:
                 if len(self._known) >= KNOWN_ANSWERS:
                     self._known.clear()
                 self._known[answer] = known
+        return known
+
+    def _user(self, answer: tuple[bytes, ...]) -> Identity:
+        known = self._users.get(answer)
+        if known is None:
+            known = self._identity(next(iter(wire.parse_fields(answer[:1]))), wire.parse_fields(answer[1:]))
+            if self._remembers:
+                if len(self._users) >= KNOWN_ANSWERS:
+                    self._users.clear()
+                self._users[answer] = known
         return known
 
     def _read_ok(self, arguments: list[bytes]) -> AuthOk:

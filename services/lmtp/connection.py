@@ -1,8 +1,9 @@
 """One LMTP client's octets: lines to ``dispatch``, the message to its spool, answers out (RFC 2033, RFC 2920).
 
 Commands run in the order they came, in one conversation a connection: a coroutine that is started inline when octets
-arrive, ends when they are used up, and becomes a task only if a command waits (userdb, store). While it waits, what
-arrives is kept up to ``PENDING_OCTETS``; then reading stops. The message itself never passes through a coroutine.
+arrive and ends when they are used up. Where it waits for one answer (userdb, store) it goes on in the turn that brings
+it, else as a task. While it waits, what arrives is kept up to ``PENDING_OCTETS``; then reading stops. The message
+itself never passes through a coroutine.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Protocol
 
 from roost.errors import Malformed
 from roost.net.connection import Connection, ConnectionLost
-from roost.net.inline import run_inline
+from roost.net.inline import Direct, run_direct, run_inline
 from roost.smtp.data import ChunkReader, DataReader
 from roost.smtp.lines import LineReader
 from roost.smtp.replies import REPLIES
@@ -63,7 +64,7 @@ class LmtpConnection(Connection):
         self._lines = LineReader(shared.settings.lmtp_max_line_octets)
         self._content: DataReader | ChunkReader | None = None  # a message, or a chunk of one, is arriving
         self._chunk: Answer | None = None  # what asked for the chunk
-        self._task: asyncio.Task[None] | None = None
+        self._task: Direct | asyncio.Task[None] | None = None
         self._held: list[bytes] = []  # answers of the batch being answered
         self._reading_paused = False
         self._peer_gone = False  # it will send no more, but may still read answers
@@ -158,22 +159,25 @@ class LmtpConnection(Connection):
         session = self.session
         if session is None or self._arriving():
             return  # nothing can be answered in the middle of a message
-        task = run_inline(self.loop, self._converse(session))
+        task = run_direct(self.loop, self._converse(session), self._guard)
         if task is not None:
             self._task = task
-            self._keeper.adopt(task)
             task.add_done_callback(self._waited)
         elif session.draining:
             self._at_rest(session)
 
-    def _waited(self, task: asyncio.Task[None]) -> None:
-        """The conversation had become a task and has ended."""
+    def _waited(self, task: Direct | asyncio.Task[None]) -> None:
+        """The conversation had to wait and has ended."""
         self._task = None
         session = self.session
+        broken = task.cancelled()
+        if not broken and (exc := task.exception()) is not None:
+            broken = True
+            self._shared.log.exception("Conversation ended by an internal error", exc=exc)
         if session is None or self.closing:
             if session is not None:
                 self._forget(session)
-        elif task.cancelled() or task.exception() is not None:  # the keeper has logged it
+        elif broken:
             self.write(REPLIES["BROKEN"].wire)
             self.close()
         else:

@@ -18,6 +18,7 @@ _FIELDS = {
     name: re.compile(rb"(?:\A|\r\n)" + name + rb"[ \t]*:[ \t]*(?:\r\n[ \t]+)?([^\r\n]*)", re.IGNORECASE)
     for name in (b"message-id", b"subject", b"from")
 }
+_USUALLY = {b"message-id": b"\r\nMessage-ID:", b"subject": b"\r\nSubject:", b"from": b"\r\nFrom:"}  # found at once
 
 
 class Spool:
@@ -60,10 +61,13 @@ class Spool:
         return self.field(b"message-id") or "unspecified"
 
     def field(self, name: bytes) -> str:
-        """The first header field of that name (lower case) for the log, at most 300 characters; "" when absent."""
+        """A header field of that name (lower case) for the log, at most 300 characters; "" when absent. When there are
+        several, the first in the usual spelling."""
         head = self._head
         end = 0 if head.startswith(b"\r\n") else head.find(b"\r\n\r\n")
-        match = _FIELDS[name].search(head, 0, end if end >= 0 else len(head))
+        end = end if end >= 0 else len(head)
+        usual = head.find(_USUALLY[name], 0, end)
+        match = _FIELDS[name].search(head, max(usual, 0), end)
         return match[1].strip().decode("utf-8", "replace")[:300] if match is not None else ""
 
     def copy_to(self, upload: Upload) -> None:
