@@ -126,7 +126,8 @@ class WorkerPool:
         if len(tail) > wire.MAX_LINE_OCTETS - 16:
             raise Unavailable("Request is too long.", detail=f"{label}: {len(tail)} octets for a worker")
         waiting = sum(map(len, self._queues))
-        if waiting >= self._queue_limit:
+        to_come = (self._limit - len(self._links)) * concurrent  # room in processes that are not there yet
+        if waiting >= self._queue_limit + to_come:
             raise Unavailable("Server is busy, try again later.", detail=f"{waiting} requests wait for an auth-worker")
         job = Job(label, tail, concurrent, self._loop.create_future(), self._loop.time())
         if names:
@@ -248,7 +249,9 @@ class WorkerPool:
 
     def link_info(self, database: str, traits: dict[str, str]) -> None:
         variables = variables_in(traits.get("variables", ""))
-        if self.variables.get(database) != variables:  # else the cache keeps the one it knows
+        if (
+            database not in self.variables or self.variables[database] != variables
+        ):  # else the cache keeps the one it knows
             self.variables[database] = variables
         self.decoys[database] = traits.get("decoy", "")
 
