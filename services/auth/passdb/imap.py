@@ -68,7 +68,10 @@ class Imap:
             raise _unavailable("too many verifications wait (imapc_max_waiting)")
         self._waiting += 1
         try:
-            await self._places.acquire()
+            async with asyncio.timeout(self._timeout_secs):
+                await self._places.acquire()
+        except TimeoutError:
+            raise _unavailable("waited too long for a place (imapc_max_connections)") from None
         finally:
             self._waiting -= 1
         try:
