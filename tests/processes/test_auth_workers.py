@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -278,7 +280,7 @@ def test_a_list_that_breaks_off(tmp_path: Path) -> None:
             return [*found, line]
 
         wait_for(lambda: asked() == [*(f"LIST\t1\tuser{n}" for n in range(3)), "DONE\t1\tfail"], 10, "the failure")
-        assert "the list broke off" in it.log_text()
+        it.wait_log("the list broke off")
 
 
 def test_nobody_there(tmp_path: Path) -> None:
@@ -292,3 +294,39 @@ def test_workers_are_replaced_after_so_many_requests(tmp_path: Path) -> None:
         lines = client(it)
         pids = [lines.ask(auth(number, "u1")).split("pid=")[1].split("\t")[0] for number in range(1, 16)]
         assert sorted(pids.count(pid) for pid in set(pids)) == [5, 5, 5]
+
+
+PWDFILE = next((one for top in ("lib", "usr/lib") for one in Path("/", top).glob("*/security/pam_pwdfile.so")), None)
+
+
+@pytest.mark.skipif(PWDFILE is None, reason="libpam-pwdfile is not installed")
+def test_pam_and_passwd(tmp_path: Path) -> None:
+    (tmp_path / "pam").mkdir()
+    hashed = subprocess.run(["openssl", "passwd", "-6", "pw"], capture_output=True, text=True, check=True).stdout
+    (tmp_path / "pw").write_text("".join(f"u{number}:{hashed}" for number in range(9)))
+    (tmp_path / "pam" / "mail").write_text(
+        f"auth required pam_pwdfile.so pwdfile={tmp_path}/pw\naccount required pam_permit.so\n"
+    )
+    conf = conf_of(tmp_path, "pam").replace(
+        "  driver = pam\n",
+        f"  driver = pam\n  pam_conf_dir = {tmp_path}/pam\n  pam_service_name = mail\n  pam_max_requests = 4\n",
+    )
+    conf = conf.replace("use_worker = yes", "").replace("driver = awkward", "driver = passwd\n  first_valid_uid = 0")
+    instance = Instance(tmp_path, conf)
+    with instance as it:
+        lines, seen = client(it), set()
+        for number in range(1, 10):
+            assert lines.ask(auth(number, f"u{number % 9}")) == f"OK\t{number}\tuser=u{number % 9}"
+            seen |= it.pids("auth-worker")
+        assert len(seen) >= 3, "a worker is replaced after four requests"
+        assert lines.ask(auth(20, "u1", "wrong")) == "FAIL\t20\tuser=u1"
+        assert lines.ask(auth(21, "u10")) == "FAIL\t21\tuser=u10"
+        it.wait_log("pam_authenticate() failed: Authentication failure")
+        (tmp_path / "pw").unlink()
+        assert lines.ask(auth(22, "u1")) == "FAIL\t22\tuser=u1\tcode=temp_fail"
+        asks = master(it)
+        asks.send("LIST\t1\tservice=lmtp\n")
+        names = []
+        while not (line := asks.next()).startswith("DONE"):
+            names.append(line.split("\t")[2])
+        assert names == [row.pw_name for row in pwd.getpwall()]

@@ -153,14 +153,14 @@ class Watchdog:
                 continue
             now = time.monotonic()
             if now - self._turned > self._stuck_secs:
-                self._fire(self._on_loop(), self._loop_thread, f"has blocked the loop for {self._stuck_secs:.0f} s")
+                self._fire(self._on_loop(), self._loop_thread, f"has blocked the loop for {self._stuck_secs:g} s")
                 return
             for call in list(self._calls):
                 if now - call.since > self._call_secs:
-                    self._fire(call.work, call.thread, f"is still in its call after {self._call_secs:.0f} s")
+                    self._fire(call.work, call.thread, f"is still in its call after {self._call_secs:g} s")
                     return
                 if _cpu(call) > self._stuck_secs:
-                    self._fire(call.work, call.thread, f"has used {self._stuck_secs:.0f} s of CPU in one call")
+                    self._fire(call.work, call.thread, f"has used {self._stuck_secs:g} s of CPU in one call")
                     return
 
     def _on_loop(self) -> Work | None:
