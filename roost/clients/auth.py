@@ -346,6 +346,8 @@ def _parameters(conn: ConnInfo) -> bytes:
         remote_port=conn.remote_port,
         secured="yes" if conn.secured else "",
     )
+    if conn.trusted:
+        known += b"\tno-penalty"
     if conn.certificate:
         known += b"".join(wire.field_octets(key, value or None) for key, value in conn.certificate.items())
     return known

@@ -13,11 +13,23 @@ live as long as this connection). Requests are answered in order:
 ``CONNECT-DUMP``                                a line of alternative user fields (empty), one line a session:
                                                 pid user service ip guid dest; an empty line
 ``KICK-USER user [guid]``                       ``+`` and the number of sessions that were ended
+``PENALTY-DUMP``                                a line an address: address level risen updated; an empty line
 =============================================== =================================================================
 
 Unasked, a worker gets ``KICK``, and ``BOUND user service ip number`` when the bound of an earlier CONNECT is exceeded
 (``-``: it is not told any more). While its own sessions and the bound are below the limit together, a worker need not
 ask: it announces its sessions quietly.
+
+The socket ``anvil-auth-penalty`` has the same greeting; there an auth process has, besides PENALTY-DUMP:
+
+=============================================== =================================================================
+``PENALTY-GET address``                         ``level risen``, a space between them; ``0 0`` when there is none
+``PENALTY-INC address checksum level``          nothing; ignored when this checksum (not 0) was seen before
+``PENALTY-SET address level``                   nothing
+``PENALTY-SET-EXPIRE-SECS secs``                nothing
+=============================================== =================================================================
+
+Auth processes learn of each other's changes: ``PENALTY address level risen updated checksum``.
 """
 
 from __future__ import annotations
@@ -42,7 +54,26 @@ _ARGUMENTS = {
     "LOOKUP": (3, 3),
     "CONNECT-DUMP": (0, 0),
     "KICK-USER": (1, 2),
+    "PENALTY-DUMP": (0, 0),
+    "PENALTY-GET": (1, 1),
+    "PENALTY-INC": (3, 3),
+    "PENALTY-SET": (2, 2),
+    "PENALTY-SET-EXPIRE-SECS": (1, 1),
 }
+PENALTY_DUMP = "PENALTY-DUMP"
+PENALTY_COMMANDS = frozenset({"PENALTY-GET", "PENALTY-INC", "PENALTY-SET", "PENALTY-SET-EXPIRE-SECS"})
+PENALTY_NEWS = "PENALTY"
+PENALTY_SOCKET = "penalty"  # the type of the listener
+
+
+@dataclass(frozen=True, slots=True)
+class PenaltyRow:
+    """One row of ``PENALTY-DUMP``. Times are Unix seconds."""
+
+    address: str
+    level: int
+    risen: int
+    updated: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +122,22 @@ def parse_row(line: bytes) -> SessionRow:
     return SessionRow(int(fields[0]), fields[1], fields[2], fields[3], fields[4])
 
 
+def penalty_line(row: PenaltyRow) -> bytes:
+    return encode(row.address, str(row.level), str(row.risen), str(row.updated))
+
+
+def penalty_news_line(row: PenaltyRow, checksum: int) -> bytes:
+    """Service to auth process: another one has changed this."""
+    return encode(PENALTY_NEWS, row.address, str(row.level), str(row.risen), str(row.updated), str(checksum))
+
+
+def parse_penalty(fields: list[str]) -> PenaltyRow:
+    """Of a row's fields. Raises Malformed."""
+    if len(fields) != 4 or not all(is_number(one) for one in fields[1:]):
+        raise Malformed("Invalid reply.", detail=f"got {len(fields)} fields where a penalty was expected")
+    return PenaltyRow(fields[0], int(fields[1]), int(fields[2]), int(fields[3]))
+
+
 def parse_command(line: bytes) -> tuple[str, list[str]]:
     """(command, arguments) of one request. Raises Malformed with Dovecot's text for an unknown command."""
     word, *arguments = decode_text(line)
@@ -101,6 +148,8 @@ def parse_command(line: bytes) -> tuple[str, list[str]]:
         raise Malformed(f"{word}: Wrong number of parameters")
     if word in ("CONNECT", "DISCONNECT") and not is_number(arguments[1]):
         raise Malformed(f"{word}: Invalid pid")
+    if word in PENALTY_COMMANDS and not all(is_number(one) for one in arguments[word != "PENALTY-SET-EXPIRE-SECS" :]):
+        raise Malformed(f"{word}: Invalid number")
     if word == "KICKED" and not (is_number(arguments[0]) and is_number(arguments[1])):
         raise Malformed(f"{word}: Invalid number")
     return word, arguments

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 async def start(worker: Worker) -> AnvilRoom:
     settings = worker.config.section(AnvilSettings, service=worker.service.name)
-    return AnvilRoom(worker, max_line_octets=settings.anvil_max_line_length, max_sessions=settings.anvil_max_sessions)
+    return AnvilRoom(
+        worker,
+        max_line_octets=settings.anvil_max_line_length,
+        max_sessions=settings.anvil_max_sessions,
+        max_penalties=settings.anvil_max_penalties,
+    )
 
 
 SERVICE = Service("anvil", start)

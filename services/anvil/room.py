@@ -1,8 +1,9 @@
-"""The anvil room: who is connected. Workers announce sessions, tools ask and kick."""
+"""The anvil room: who is connected, and which addresses fail to log in. Workers announce, tools ask and kick."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from roost.errors import Malformed
@@ -11,6 +12,7 @@ from roost.ipc import anvil as wire
 from roost.ipc.handshake import check_version, version_line
 from roost.ipc.lines import LineSplitter
 from roost.net.connection import Connection
+from services.anvil.penalty import PenaltyDesk
 from services.anvil.sessions import Sessions
 
 if TYPE_CHECKING:
@@ -24,8 +26,9 @@ KICK_SECS = 5.0  # a worker that has not answered by then has kicked nobody
 class AnvilRoom:
     """One per process; there is one process."""
 
-    def __init__(self, worker: Worker, *, max_line_octets: int, max_sessions: int) -> None:
+    def __init__(self, worker: Worker, *, max_line_octets: int, max_sessions: int, max_penalties: int) -> None:
         self.sessions = Sessions(max_sessions)
+        self.penalties = PenaltyDesk(max_penalties, time.time)
         self.workers: dict[int, AnvilConnection] = {}
         self._connections: set[AnvilConnection] = set()
         self._worker = worker
@@ -36,7 +39,10 @@ class AnvilRoom:
         self._full = False
 
     def connection(self, listener: ListenerInfo) -> Connection:
-        connection = AnvilConnection(self._worker.loop, self._worker.log, self, self._max_line_octets)
+        penalties = (listener.type or listener.name.rpartition("-")[2]) == wire.PENALTY_SOCKET
+        connection = AnvilConnection(
+            self._worker.loop, self._worker.log, self, self._max_line_octets, penalties=penalties
+        )
         self._connections.add(connection)
         return connection
 
@@ -48,6 +54,7 @@ class AnvilRoom:
     def left(self, connection: AnvilConnection, number: int) -> None:
         """A connection is gone, and its sessions with it."""
         self._connections.discard(connection)
+        self.penalties.listeners.discard(connection)
         if number:
             del self.workers[number]
             self.sessions.drop_owner(number)
@@ -138,10 +145,20 @@ class _Kick:
 class AnvilConnection(Connection):
     """A worker with its sessions, or a tool."""
 
-    __slots__ = ("_greeted", "_held", "_number", "_room", "_splitter")
+    __slots__ = ("_greeted", "_held", "_number", "_penalties", "_room", "_splitter")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, log: Log, room: AnvilRoom, max_line_octets: int) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        log: Log,
+        room: AnvilRoom,
+        max_line_octets: int,
+        *,
+        penalties: bool = False,
+    ) -> None:
+        """``penalties``: an auth process speaks of addresses here, and of nothing else."""
         super().__init__(loop, log)
+        self._penalties = penalties
         self._room = room
         self._number = 0  # of a worker; 0: a tool, or not greeted yet
         self._greeted = 0  # lines of the greeting seen: VERSION, then who it is
@@ -170,6 +187,11 @@ class AnvilConnection(Connection):
                 self._greet(line)
                 continue
             word, arguments = wire.parse_command(line)
+            if word == wire.PENALTY_DUMP or (word in wire.PENALTY_COMMANDS and self._penalties):
+                self.write(self._room.penalties.obey(self, word, arguments))
+                continue
+            if self._penalties or word in wire.PENALTY_COMMANDS:
+                raise Malformed(f"{word}: Not allowed on this connection type")
             if word in wire.WORKER_COMMANDS and not self._number:
                 raise Malformed(f"{word}: Not allowed on this connection type")
             if word == "KICK-USER":
@@ -191,7 +213,10 @@ class AnvilConnection(Connection):
         credentials = self.credentials()
         if credentials is not None and credentials.pid not in (0, who[1]):
             raise Malformed("Invalid handshake.", detail=f"pid {who[1]} given by process {credentials.pid}")
-        self._number = self._room.enter(self)
+        if self._penalties:
+            self._room.penalties.listeners.add(self)
+        else:
+            self._number = self._room.enter(self)
 
     def _obey(self, word: str, arguments: list[str]) -> None:
         room = self._room

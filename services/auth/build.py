@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from roost.auth.api import PASSDB_GROUP, USERDB_GROUP, Passdb, Userdb, store_of, variables_of
 from roost.errors import ConfigError, RoostError
@@ -32,9 +32,12 @@ from services.auth.workers.naming import uses_worker
 from services.auth.workers.pool import WorkerPool
 from services.auth.workers.proxy import remote_passdb, remote_userdb
 
+Block = TypeVar("Block", PassdbSettings, UserdbSettings)
+
 GENERAL_SCHEME = "CRYPT"  # the default of passdb_default_password_scheme
 MAX_PROTOCOLS = 64
 FIELDS_FIRST = frozenset({"lua"})  # the block's fields are there before the driver is asked, whose own win
+FIELDS_MADE = frozenset({"ldap"})  # what the driver says are the block's fields, made of what it has found
 DENY = "deny"  # the driver whose users are refused without being asked to
 NEED_NO_PASSDB = frozenset({"ANONYMOUS"})
 NEED_CREDENTIALS = frozenset(
@@ -88,6 +91,7 @@ class Builder:
             verbose=logging.auth_verbose,
             debug=logging.auth_debug,
         )
+        self._here: list[Passdb | Userdb] = []  # drivers of this process
         shared: dict[str, object] = {"config": config, "schemes": self._schemes}
         self.caching = _caching(settings)
         self._context = DriverContext(log, offload, self.core.exists, shared)
@@ -110,9 +114,20 @@ class Builder:
             await self._make_decoy(name)
         chain = self.passdbs("")
         self.userdbs("")
+        for driver in self._here:
+            start = getattr(driver, "start", None)
+            if start is not None:
+                await start()
         for name in needy:
             if name in NEED_CREDENTIALS and not any(_gives(row, name.lower()) for row in chain.rows):
                 raise ConfigError(f"{name} mechanism can't be supported with given passdbs", key="auth_mechanisms")
+
+    async def close(self) -> None:
+        """End what the drivers of this process hold."""
+        while self._here:
+            close = getattr(self._here.pop(), "close", None)
+            if close is not None and hasattr(done := close(), "__await__"):
+                await done
 
     def passdbs(self, protocol: str) -> PassdbChain:
         """The chain of a protocol. Raises ConfigError when first built."""
@@ -146,7 +161,7 @@ class Builder:
         if scheme not in self._schemes:
             raise ConfigError(f"Unknown scheme {scheme}", key="passdb_default_password_scheme")
         rehash = self._rehash(settings, driver, key)
-        given = replace(settings, deny=True) if (settings.driver or settings.name) == DENY else settings
+        given = replace(settings, deny=True) if (settings.driver or settings.name) == DENY else _imported(settings)
         templates = _templates(settings)
         memory: Memory | None = None
         if self.caching is not None and settings.use_cache and rehash is None and _may_be_kept(driver, remote):
@@ -161,9 +176,11 @@ class Builder:
         name = settings.driver or settings.name
         factory = PASSDBS.get(name)
         if factory is not None:
-            return factory(settings, self._context)
-        made = installed(PASSDB_GROUP, "passdb", name, PASSDBS, key=f"passdb {settings.name}")
-        driver: Passdb = made(settings.python_settings, self._context)
+            driver = factory(settings, self._context)
+        else:
+            made = installed(PASSDB_GROUP, "passdb", name, PASSDBS, key=f"passdb {settings.name}")
+            driver = made(settings.python_settings, self._context)
+        self._here.append(driver)
         return driver
 
     def userdb_driver(self, settings: UserdbSettings) -> Userdb:
@@ -171,9 +188,11 @@ class Builder:
         name = settings.driver or settings.name
         factory = USERDBS.get(name)
         if factory is not None:
-            return factory(settings, self._context)
-        made = installed(USERDB_GROUP, "userdb", name, USERDBS, key=f"userdb {settings.name}")
-        driver: Userdb = made(settings.python_settings, self._context)
+            driver = factory(settings, self._context)
+        else:
+            made = installed(USERDB_GROUP, "userdb", name, USERDBS, key=f"userdb {settings.name}")
+            driver = made(settings.python_settings, self._context)
+        self._here.append(driver)
         return driver
 
     def _remote_passdb(self, settings: PassdbSettings) -> Passdb:
@@ -216,7 +235,7 @@ class Builder:
         if self.caching is not None and settings.use_cache and _may_be_kept(driver, remote):
             number = f"U{len(self._userdb_rows) + 1}"
             memory = UserdbMemory(self.caching, number, settings.name, driver, _applied_by_driver(settings, templates))
-        row = UserdbRow(settings.name, settings, driver, templates, memory)
+        row = UserdbRow(settings.name, _imported(settings), driver, templates, memory)
         self._userdb_rows.append(row)
         return row
 
@@ -241,8 +260,16 @@ class Builder:
 
 def _templates(settings: PassdbSettings | UserdbSettings) -> FieldTemplates:
     """The block's fields, unless its driver applies them by itself."""
-    applied = (settings.driver or settings.name) in FIELDS_FIRST and settings.fields_import_all
+    name = settings.driver or settings.name
+    applied = name in FIELDS_MADE or (name in FIELDS_FIRST and settings.fields_import_all)
     return FieldTemplates({} if applied else settings.fields)
+
+
+def _imported(settings: Block) -> Block:
+    """The block as the lists are to see it: what a driver has made of its fields is never left out."""
+    if settings.fields_import_all or (settings.driver or settings.name) not in FIELDS_MADE:
+        return settings
+    return replace(settings, fields_import_all=True)
 
 
 def _caching(settings: AuthSettings) -> Caching | None:
@@ -257,8 +284,9 @@ def _caching(settings: AuthSettings) -> Caching | None:
 
 
 def _may_be_kept(driver: Passdb | Userdb, remote: bool) -> bool:
-    """Of a driver in a worker it is known only when it has answered for the first time."""
-    return remote or variables_of(driver) is not None
+    """Of a driver in a worker it is known only when it has answered for the first time; of one with a ``start``, when
+    that is done."""
+    return remote or hasattr(driver, "start") or variables_of(driver) is not None
 
 
 def _applied_by_driver(settings: PassdbSettings | UserdbSettings, templates: FieldTemplates) -> frozenset[str]:

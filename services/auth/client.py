@@ -22,7 +22,8 @@ from roost.net.connection import Connection
 from roost.net.inline import run_inline
 from roost.sasl import MECHANISMS
 from roost.sasl.base import Bind, Broken, Challenge, Rejected, Turn
-from services.auth import tls
+from roost.util.penalty import secs_of
+from services.auth import penalty, tls
 from services.auth.core import Verdict
 from services.auth.request import Request, State, Success
 from services.auth.short import LINE, Question
@@ -91,7 +92,13 @@ class ClientConnection(Connection):
     def _line(self, line: bytes) -> None:
         """Raises Malformed for what ends the connection."""
         question = None
-        if self.login and self.cpid and (found := LINE.fullmatch(line)) is not None and self._has_room_for(found[1]):
+        if (
+            self.login
+            and self.cpid
+            and (found := LINE.fullmatch(line)) is not None
+            and self._has_room_for(found[1])
+            and not (self.room.penalties.by_address and self.room.penalties.concerns(line))
+        ):
             question = self.room.short.answer(found)
             if type(question) is bytes:
                 self.write(question)
@@ -164,8 +171,34 @@ class ClientConnection(Connection):
             self._failed(request, "Invalid base64 data in initial response", code=wire.INVALID_BASE64)
         elif command.initial is not None and len(command.initial) > room.settings.auth_max_response_octets:
             self._failed(request, TOO_LONG)
+        elif self.room.penalties.by_address:
+            self._start_later(request, command.initial)
         else:
             self._turn(request, request.conversation.start(command.initial))
+
+    def _start_later(self, request: Request, initial: bytes | None) -> None:
+        """Somebody's address has a penalty; if it is this one, the attempt waits before anything is looked at."""
+        penalties = self.room.penalties
+        request.address = penalty.address_of(request.parameters)
+        request.level = penalties.level(request.address)
+        if not request.level:
+            self._turn(request, request.conversation.start(initial))
+        elif not penalties.wait(request.address, self.room.settings.auth_penalty_max_waiting):
+            del self.requests[request.id]
+            self.write(wire.fail_line(request.id, code=wire.TEMP_FAIL, reason=TOO_MANY))
+        else:
+            request.state = State.WAITING
+            request.initial = initial
+            request.timer = self.loop.call_later(secs_of(request.level), self._start, request)
+
+    def _start(self, request: Request) -> None:
+        """The penalty has been waited for."""
+        request.unschedule()
+        request.since = self.loop.time()
+        del self.requests[request.id]
+        self.requests[request.id] = request  # keeps the oldest first
+        initial, request.initial = request.initial, None
+        self._turn(request, request.conversation.start(initial))
 
     def _continue(self, arguments: list[bytes]) -> None:
         if len(arguments) < 2:
@@ -270,6 +303,9 @@ class ClientConnection(Connection):
             return
         request.state = State.HELD
         request.answer = wire.fail_line(request.id, user=verdict.user, code=verdict.code, reason=verdict.reason)
+        if not (verdict.nodelay or verdict.internal):
+            address = request.address or penalty.address_of(request.parameters)
+            self.room.penalties.failed(address, request.level, request.guess)
         if verdict.nodelay:
             request.release()
         elif verdict.internal:
@@ -279,6 +315,8 @@ class ClientConnection(Connection):
 
     def _succeed(self, request: Request, verdict: Verdict) -> None:
         del self.requests[request.id]
+        if request.level:
+            self.room.penalties.succeeded(request.address)
         fields = wire.fields_octets(verdict.fields) if verdict.fields else b""
         if verdict.userdb is not None:
             fields += wire.fields_octets({f"userdb_{key}": value for key, value in verdict.userdb.items()})
@@ -328,7 +366,7 @@ class ClientConnection(Connection):
         for request in list(self.requests.values()):
             if request.since >= before:
                 break
-            if request.state is State.HELD:
+            if request.state in (State.HELD, State.WAITING):
                 continue
             working = request.state is State.WORKING
             self._end(request)

@@ -6,17 +6,20 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from roost.errors import ConfigError
+from roost.ipc.anvil import PENALTY_SOCKET
 from roost.net.connection import Connection
 from roost.proc.contract import ListenerInfo
 from roost.sasl import MECHANISMS
 from roost.sasl.base import Surroundings
+from roost.settings.schema.anvil import AnvilSettings
 from roost.settings.schema.auth import AuthSettings
 from roost.settings.schema.logging import LoggingSettings
 from roost.settings.schema.master import MasterSettings
+from roost.settings.schema.services import UnixListener
 from roost.worker.service import Service, Worker
 from services.auth.build import Builder
 from services.auth.client import ClientConnection
@@ -24,6 +27,7 @@ from services.auth.core import Authenticator, Verdict
 from services.auth.failures import FailureQueue
 from services.auth.hashing import Hasher
 from services.auth.lookups import LookupConnection
+from services.auth.penalty import PenaltyKeeper
 from services.auth.remembered import Caching
 from services.auth.request import Request, State
 from services.auth.short import ShortWay
@@ -67,6 +71,9 @@ class AuthRoom:
         self.core = core
         self.short = short
         self.caching: Caching | None = None
+        self.penalties = _penalties(worker)
+        worker.spawn(self.penalties.start(), "penalties")
+        self.end: Callable[[], Awaitable[None]] = _nothing  # what drivers hold
         self.tokens = TokenMaker(worker.config.section(MasterSettings).state_dir, os.urandom)
         self._random = random.SystemRandom()
         self.failures = FailureQueue(
@@ -123,6 +130,8 @@ class AuthRoom:
         for connection in (*self.clients, *self.lookups):
             connection.close()
         self.workers.close()
+        await self.penalties.stop()
+        await self.end()
         self.hasher.close()
 
     def _sweep(self) -> None:
@@ -135,6 +144,10 @@ def type_of(listener: ListenerInfo) -> str:
     """The listener's type: given, or the part of its name after the last ``-``; anything unknown is ``auth``."""
     kind = listener.type or listener.name.rpartition("/")[2].rpartition("-")[2]
     return kind if kind in CLIENT_TYPES + LOOKUP_TYPES else "auth"
+
+
+async def _nothing() -> None:
+    """There are no drivers to end."""
 
 
 def _told(builder: Builder, what: str) -> str:
@@ -172,9 +185,19 @@ async def start(worker: Worker) -> AuthRoom:
     short = ShortWay(settings, builder.passdbs, builder.userdbs, debug=logging.auth_debug)
     room = AuthRoom(worker, settings, builder.core, hasher, short, workers)
     room.caching = builder.caching
+    room.end = builder.close
     scope, openid_configuration = _told(builder, "scope"), _told(builder, "openid_configuration")
     room.surroundings = replace(room.surroundings, scope=scope, openid_configuration=openid_configuration)
     return room
+
+
+def _penalties(worker: Worker) -> PenaltyKeeper:
+    """Of addresses; none when the service anvil has no socket for them (``mode = 0``)."""
+    service = worker.config.services.get("anvil")
+    listeners = service.listeners if service is not None else ()
+    path = next((one.path for one in listeners if isinstance(one, UnixListener) and one.type == PENALTY_SOCKET), "")
+    limit = worker.config.section(AnvilSettings).anvil_max_penalties
+    return PenaltyKeeper(path, worker.log, limit=limit, pid=worker.pid, now=time.time)
 
 
 def _workers(worker: Worker, settings: AuthSettings) -> WorkerPool:

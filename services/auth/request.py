@@ -29,6 +29,7 @@ from roost.sasl.base import (
 from roost.util.secret import Secret
 from services.auth import tls
 from services.auth.core import Candidate, Verdict
+from services.auth.penalty import guess_of
 
 if TYPE_CHECKING:
     from services.auth.client import ClientConnection
@@ -44,6 +45,7 @@ class State(enum.Enum):
     CLIENTS_TURN = "a challenge is out"
     WORKING = "databases are asked"
     HELD = "the failure waits in the queue"
+    WAITING = "its address has a penalty"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +66,17 @@ class Request:
     """One AUTH until its OK or FAIL."""
 
     __slots__ = (
+        "address",
         "answer",
         "bind",
         "candidate",
         "connection",
         "conversation",
         "delayed",
+        "guess",
         "id",
+        "initial",
+        "level",
         "mechanism",
         "parameters",
         "proved",
@@ -99,6 +105,10 @@ class Request:
         self.state = State.WORKING
         self.since = now
         self.answer = b""
+        self.address = ""  # whose penalty it waits for
+        self.level = 0  # of that penalty
+        self.guess = 0  # checksum of the password that was wrong
+        self.initial: bytes | None = None  # while it waits
         self.candidate: Candidate | None = None  # whom the proof to come is about
         self.proved: Verdict | None = None  # a success whose last words the client has yet to take
         self.delayed: Verdict | None = None  # known, but not to be told before its time
@@ -131,6 +141,8 @@ class Request:
                     with_userdb=with_userdb,
                     login=connection.login,
                 )
+                if not verdict.ok:
+                    self.guess = guess_of(turn.password.reveal(), turn.authcid)
                 if token is not None and not verdict.ok and not verdict.internal:
                     connection.reject(self, token.failed(_why(verdict)), verdict)
                     return
@@ -189,6 +201,9 @@ class Request:
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
+        if self.state is State.WAITING:
+            self.state = State.WORKING
+            room.penalties.waited(self.address)
 
 
 def _why(verdict: Verdict) -> TokenFailure:

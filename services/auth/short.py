@@ -41,7 +41,7 @@ STAMPED: Final = "uidgid_file"  # a field that is looked up outside the database
 # than any ``auth_max_response_octets``.
 LINE: Final = re.compile(
     rb"AUTH\t([1-9][0-9]{0,8})\tPLAIN\tservice=([a-z]{1,16})"
-    rb"(?:\t(?:secured(?:=tls)?|session=[!-~]{1,64}|[lr]ip=[0-9A-Fa-f.:]{1,45}|[lr]port=[0-9]{1,5}))*+"
+    rb"(?:\t(?:secured(?:=tls)?|no-penalty|session=[!-~]{1,64}|[lr]ip=[0-9A-Fa-f.:]{1,45}|[lr]port=[0-9]{1,5}))*+"
     rb"\tuserdb\tresp=([A-Za-z0-9+/]{4,320}={0,2})"
 )
 

@@ -91,7 +91,7 @@ class ImapConnection(Connection):
         peer = self.peer
         if self.session is None:
             self.shared = self.shared.at(peer.local_ip, peer.remote_ip)
-        conn = ConnInfo("imap", self.session_id, *peer, self.secured)
+        conn = ConnInfo("imap", self.session_id, *peer, self.secured, trusted=self.shared.is_trusted(peer.remote_ip))
         tls = self.tls_object() if self.secured else None
         if tls is not None:
             asked = self.shared.ssl.ssl_server_request_client_cert != "no"

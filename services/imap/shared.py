@@ -190,8 +190,14 @@ class Shared:
             return False
         if self.auth_settings.auth_allow_cleartext or not conn.remote_ip or conn.remote_ip == conn.local_ip:
             return True
+        return self.is_trusted(conn.remote_ip)
+
+    def is_trusted(self, remote_ip: str) -> bool:
+        """Whether the client is in ``login_trusted_networks``."""
+        if not self._trusted:
+            return False
         try:
-            address = ipaddress.ip_address(conn.remote_ip)
+            address = ipaddress.ip_address(remote_ip)
         except ValueError:
             return False
         return any(address in net for net in self._trusted)

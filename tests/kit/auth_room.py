@@ -37,6 +37,11 @@ service auth {{
     type = auth-legacy
   }}
 }}
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
 {extra}
 """
 USERS = "".join(f"u{number}:{{PLAIN}}pw:{1000 + number}:100::::\n" for number in range(1, 10))

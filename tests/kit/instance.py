@@ -2,7 +2,8 @@
 
 ``with Instance(tmp_path) as roost:`` has users u1 … u9 with the password ``pw``, IMAP on ``imap_port`` (STARTTLS) and
 ``imaps_port``, LMTP on ``lmtp_socket``, the auth protocol on ``auth_socket``; ``ca_file`` is what clients must trust.
-``conf`` is put at the end of the configuration, so it overrides.
+``conf`` is put at the end of the configuration, so it overrides. Failed logins have no penalties, for they all
+come from one address.
 """
 
 from __future__ import annotations
@@ -39,6 +40,11 @@ service imap {{
   inet_listener imaps {{
     port = {imaps_port}
     ssl = yes
+  }}
+}}
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
   }}
 }}
 {conf}

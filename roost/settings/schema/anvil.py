@@ -12,6 +12,14 @@ class AnvilSettings:
     """Read by the anvil room and by every room that has sessions."""
 
     anvil_max_line_length: int = setting(8 << 10, type=SIZE, low=1024, text="Longest line on the anvil socket.")
+    anvil_max_penalties: int = setting(
+        50000,
+        type=UINT,
+        low=1,
+        unit="addresses",
+        text="Addresses with failed logins remembered at once, each for 29 s after its last failure; above it the oldest "
+        "is forgotten.",
+    )
     anvil_max_sessions: int = setting(
         200000, type=UINT, low=1, unit="sessions", text="Sessions remembered at once; further ones are not counted."
     )

@@ -106,6 +106,13 @@ class AuthSettings:
         left_out=LEFT_OUT,
         text="SASL mechanisms that are offered; docs/auth-mechanisms.md compares them.",
     )
+    auth_penalty_max_waiting: int = setting(
+        20,
+        type=UINT,
+        low=1,
+        unit="attempts",
+        text="Attempts of one address that may wait for its penalty at once; more are refused for the time being.",
+    )
     auth_realms: tuple[str, ...] = setting(
         (), type=BOOLLIST, text="Realms that DIGEST-MD5 offers; none = only users without one."
     )

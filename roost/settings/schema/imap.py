@@ -93,5 +93,7 @@ class ImapSettings:
         text="Parts of the login log line; those with an empty value are left out.",
     )
     login_trusted_networks: tuple[str, ...] = setting(
-        (), type=NETS, text="Clients that may send passwords without TLS and tell the real client's address."
+        (),
+        type=NETS,
+        text="Clients that may send passwords without TLS and tell the real client's address; failed logins have no penalty.",
     )

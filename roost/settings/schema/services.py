@@ -143,6 +143,11 @@ service anvil {
     mode = 0600
     user = $SET:default_internal_user
   }
+  unix_listener anvil-auth-penalty {
+    type = penalty
+    mode = 0600
+    user = $SET:default_internal_user
+  }
 }
 service auth {
   executable = auth

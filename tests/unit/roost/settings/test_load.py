@@ -142,7 +142,7 @@ def test_services_of_dovecot_are_passed_over_with_a_warning(tmp_path: Path) -> N
     [
         ("mail_hom = /x", 1, "Unknown setting: mail_hom (Did you mean mail_home?)"),
         ("mail_location = maildir:~/x", 1, "Dovecot that Roost does not have (write mail_driver and mail_path)"),
-        ("\nauth_cache_size = 1M", 2, "setting of Dovecot that Roost does not have"),
+        ("\nimap_compress_on_proxy = yes", 2, "setting of Dovecot that Roost does not have"),
         ("metric foo {\n  filter = x\n}", 1, "section of Dovecot that Roost does not have"),
         ("servce imap {\n}", 1, "Unknown section name: servce (Did you mean service?)"),
         ("service imap {\n  proces_limit = 1\n}", 2, "Did you mean process_limit?"),

@@ -31,7 +31,7 @@ class Site:
     @asynccontextmanager
     async def up(self) -> AsyncIterator[AnvilRoom]:
         worker = make_worker(self.lines.log())
-        room = AnvilRoom(worker, max_line_octets=8192, max_sessions=self.max_sessions)
+        room = AnvilRoom(worker, max_line_octets=8192, max_sessions=self.max_sessions, max_penalties=100)
         sock = unix_socket(self.path)
         try:
             async with served(worker, room, sock):

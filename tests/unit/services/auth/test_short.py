@@ -30,6 +30,11 @@ default_internal_group =
 auth_failure_delay = 0
 auth_internal_failure_delay = 0
 auth_verbose = yes
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
 {extra}
 """
 PASSDB = "passdb passwd-file {\n  passwd_file_path = FOLDER/users\n  MORE\n}\n"
@@ -278,7 +283,7 @@ auth_allow_cleartext auth_allow_weak_schemes auth_anonymous_username auth_client
 auth_cache_negative_ttl_secs auth_cache_size_octets auth_cache_ttl_secs
 auth_default_domain auth_failure_delay_secs auth_failure_queue_limit auth_internal_failure_delay_msecs
 auth_login_socket_path auth_master_user_separator auth_max_line_octets auth_max_requests auth_max_response_octets
-auth_mechanisms auth_realms auth_request_timeout_secs auth_socket_path auth_ssl_require_client_cert
+auth_mechanisms auth_penalty_max_waiting auth_realms auth_request_timeout_secs auth_socket_path auth_ssl_require_client_cert
 auth_ssl_username_from_cert auth_username_chars auth_username_format auth_username_translation
 auth_worker_idle_timeout_secs auth_worker_max_requests auth_worker_queue_limit auth_worker_request_timeout_secs
 auth_worker_socket_path auth_worker_stuck_secs
