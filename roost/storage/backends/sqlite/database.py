@@ -245,10 +245,11 @@ class Database:
         *,
         prepare: Callable[[], None] | None = None,
         undo: Callable[[], None] | None = None,
+        appends: bool = False,
     ) -> T:
         """Do it in the writer's next transaction; durable on return."""
         answer: Coming[T] = Coming()
-        job = Job(run, answer, prepare=prepare, undo=undo)
+        job = Job(run, answer, prepare=prepare, undo=undo, appends=appends)
         self.wrote = True
         self.pending += 1
         self.writer.submit(job)

@@ -218,7 +218,7 @@ class SqliteMailbox:
         if not store.ready:
             await store.open()
         job = Append(self._number, messages, store.blobs, store.backend.limits, store.backend.mime_limits)
-        result = await store.submit(job.run, prepare=job.prepare, undo=job.undo)
+        result = await store.submit(job.run, prepare=job.prepare, undo=job.undo, appends=True)
         store.care.derive_later(job.fresh)
         store.care.appended(self._number, result.uids)
         return result

@@ -35,10 +35,11 @@ TAIL_OF_MAILBOX = "SELECT modseq, kind, uids, data FROM journal WHERE modseq > ?
 class Transaction:
     """Lives from BEGIN IMMEDIATE to COMMIT or ROLLBACK; ``hints`` are to be published after the commit.
 
-    ``entries`` are (mailbox, entry) of what was logged.
+    ``entries`` are (mailbox, entry) of what was logged. ``boxes``: UIDNEXT, UIDVALIDITY and keywords of mailboxes where
+    they are known for sure; whoever changes them otherwise than by an append empties it (the writer does).
     """
 
-    __slots__ = ("entries", "execute", "hints", "modseq", "now", "username")
+    __slots__ = ("boxes", "entries", "execute", "hints", "modseq", "now", "username")
 
     def __init__(self, connection: apsw.Connection, username: str, now: int, modseq: int | None = None) -> None:
         """``modseq`` None: read the last one given out."""
@@ -47,6 +48,7 @@ class Transaction:
         self.now = now
         self.hints: list[Update] = []
         self.entries: list[tuple[int, Entry]] = []
+        self.boxes: dict[int, tuple[int, int, str]] = {}
         if modseq is None:
             modseq = self.value(LAST_MODSEQ) or 0
         self.modseq: int = modseq
@@ -58,12 +60,16 @@ class Transaction:
 
     def log(self, mailbox: int, kind: Kind, uids: Ranges = EMPTY, data: bytes | None = None) -> int:
         """Write a journal row; its modseq."""
+        self.execute(LOG, self.note(mailbox, kind, uids, data))
+        return self.modseq
+
+    def note(self, mailbox: int, kind: Kind, uids: Ranges = EMPTY, data: bytes | None = None) -> tuple[object, ...]:
+        """The next journal row, for the caller to write."""
         self.modseq += 1
-        self.execute(LOG, (self.modseq, mailbox, int(kind), self.now, uids_to_row(uids), data))
         self.entries.append((mailbox, Entry(self.modseq, kind, uids, data or b"")))
         box = "" if kind is Kind.SUBSCRIPTION else mailbox_id(mailbox)
         self.hints.append(Update(self.username, box, self.modseq, HINTS[kind]))
-        return self.modseq
+        return (self.modseq, mailbox, int(kind), self.now, uids_to_row(uids), data)
 
     def tail(self, mailbox: int, after: int) -> list[Entry]:
         """The journal of one mailbox after a modseq."""

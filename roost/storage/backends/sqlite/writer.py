@@ -43,10 +43,22 @@ class Job:
     """One change. ``prepare`` runs before the transaction and outside every lock, ``run`` inside it.
 
     ``undo`` takes back what ``prepare`` did when the job comes to nothing. ``after`` runs when it is committed (on the
-    thread). ``durable`` False: need not wait for the disk (upkeep).
+    thread). ``durable`` False: need not wait for the disk (upkeep). ``appends``: keeps ``Transaction.boxes`` right.
     """
 
-    __slots__ = ("after", "answer", "cancelled", "durable", "error", "hints", "prepare", "result", "run", "undo")
+    __slots__ = (
+        "after",
+        "answer",
+        "appends",
+        "cancelled",
+        "durable",
+        "error",
+        "hints",
+        "prepare",
+        "result",
+        "run",
+        "undo",
+    )
 
     def __init__(
         self,
@@ -57,6 +69,7 @@ class Job:
         undo: Callable[[], None] | None = None,
         after: Callable[[Any], None] | None = None,
         durable: bool = True,
+        appends: bool = False,
     ) -> None:
         self.run = run
         self.answer = answer
@@ -64,6 +77,7 @@ class Job:
         self.undo = undo
         self.after = after
         self.durable = durable
+        self.appends = appends
         self.cancelled = False
         self.result: Any = None
         self.error: BaseException | None = None
@@ -184,6 +198,7 @@ class Writer:
         self._commits: list[Commit] = []  # of the group at work
         self._after = b""  # the head after this writer's last commit, when nobody else's followed at once
         self._modseq = 0  # the last one at that time
+        self._boxes: dict[int, tuple[int, int, str]] = {}  # ``Transaction.boxes`` at that time
 
     @property
     def idle(self) -> bool:
@@ -290,6 +305,9 @@ class Writer:
         # Nobody has committed since this writer did: the last modseq is still its own.
         modseq = self._modseq if before and before == self._after else None
         tx = Transaction(connection, self.username, int(time.time()), modseq)
+        boxes, self._boxes = self._boxes, {}  # known again when this comes to its end
+        if modseq is not None:
+            tx.boxes = boxes
         for job in jobs:
             if job.cancelled:
                 job.error = Unavailable("Cancelled before its turn")
@@ -306,6 +324,7 @@ class Writer:
                 self._commits.append(commit)
                 self._after = commit.after if only_one_commit_between(before, commit.after) else b""
                 self._modseq = tx.modseq
+            self._boxes = tx.boxes
         durable.crash_point("store-committed")
 
     def _run_one(self, tx: Transaction, job: Job, *, alone: bool) -> None:
@@ -313,6 +332,8 @@ class Writer:
         if not alone:
             tx.execute("SAVEPOINT job")
         job.error = None
+        if job.durable and not job.appends:  # upkeep does not touch what is in there
+            tx.boxes.clear()
         try:
             job.result = job.run(tx)
             job.hints = tx.hints
@@ -322,6 +343,7 @@ class Writer:
             job.error = exc
             tx.modseq = modseq
             del tx.entries[logged:]
+            tx.boxes.clear()
             tx.execute("ROLLBACK" if alone else "ROLLBACK TO job")
         if not alone:
             tx.execute("RELEASE job")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from roost.errors import LimitExceeded
 from roost.net.inline import Direct, run_direct
 from roost.storage.api import DELETED, FLAGGED, BackendContext, ConnInfo, Flags, FlagsOp, Identity
 from roost.storage.backends.sqlite.backend import SqliteBackend
@@ -159,5 +160,55 @@ def test_a_command_goes_on_inside_the_answer(tmp_path: Path) -> None:
         assert ended == [False, True]
         await append(inbox, mine, b"last")
         assert (await uids_of(inbox))[:2] == [1, 2]
+
+    play(tmp_path, test)
+
+
+def test_what_the_writer_remembers_of_a_mailbox(tmp_path: Path) -> None:
+    """UIDNEXT and keywords, from one append to the next: whatever else changes them, here or elsewhere, is seen."""
+
+    async def test(mine: Any, theirs: Any) -> None:
+        inbox, other = await mine.get_mailbox("INBOX"), await theirs.get_mailbox("INBOX")
+        uids = [await append(inbox, mine, b"%d" % n, keywords=("one",)) for n in range(3)]
+        uids += [await append(other, theirs, b"%d" % n, keywords=("two", "three")) for n in range(2)]
+        uids.append(await append(inbox, mine, b"5", keywords=("three", "four")))
+        await inbox.copy_messages(Ranges.of(1), "INBOX")
+        uids += [7, await append(inbox, mine, b"7", keywords=("four",))]
+        await inbox.update_messages_flags(Ranges.of(1), FlagsOp.ADD, Flags(0, ("five",)))
+        uids.append(await append(inbox, mine, b"8", keywords=("six",)))
+        with pytest.raises(LimitExceeded):
+            await append(inbox, mine, b"9", keywords=tuple(f"k{n}" for n in range(100)))
+        many = tuple(f"k{n}" for n in range(100))
+        together = await asyncio.gather(
+            append(inbox, mine, b"9"),
+            append(inbox, mine, b"10"),
+            append(inbox, mine, b"never", keywords=many),
+            append(inbox, mine, b"11", keywords=("seven",)),
+            return_exceptions=True,
+        )
+        assert isinstance(together.pop(2), LimitExceeded)
+        uids += together
+        uids += (await inbox.create_messages([new_message(mine, b"12"), new_message(mine, b"13")])).uids
+        assert uids == list(range(1, 15)) == await uids_of(inbox) == await uids_of(other)
+        status = await other.status()
+        assert (status.messages, status.uidnext) == (14, 15)
+        named = [
+            "one",
+            "one",
+            "one",
+            "three two",
+            "three two",
+            "four three",
+            "five one",
+            "four",
+            "six",
+            "",
+            "",
+            "seven",
+        ]
+        found = await flags_of(other)
+        named[6] = "one"
+        named[0] = "five one"
+        assert [" ".join(sorted(found[uid])) for uid in range(1, 13)] == named
 
     play(tmp_path, test)
