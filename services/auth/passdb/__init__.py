@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 
 from roost.auth.api import Passdb
 from roost.settings.schema.auth import PassdbSettings
-from services.auth.passdb import deny, imap, lua, oauth2, pam, passwd, passwd_file, sql, static
+from services.auth.passdb import deny, imap, ldap, lua, oauth2, pam, passwd, passwd_file, sql, static
 from services.auth.passdb.base import DriverContext
 
 PASSDBS: Mapping[str, Callable[[PassdbSettings, DriverContext], Passdb]] = {
     "deny": deny.Deny,
     "imap": imap.Imap,
+    "ldap": ldap.Ldap,
     "lua": lua.Lua,
     "oauth2": oauth2.Oauth2,
     "pam": pam.Pam,

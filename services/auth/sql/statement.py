@@ -12,15 +12,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from roost.auth.api import VARIABLES, Query
+from roost.auth.api import Query
 from roost.errors import ConfigError, Unavailable
 from roost.settings.template import Part, Pipeline, parse
 from roost.settings.variables import check, expand, variables_of
+from services.auth.known_variables import dependencies, known_variables, variables_for
 
 MARK = "\0"  # stands for a variable while a query is read; no setting may hold it
-MOVING = ("generate", "time", "date")  # providers whose values change from one question to the next
-STATIC = ("env", "process", "system", "dovecot")
-AS_THEY_COME = ("passdb", "userdb")
 NO_VALUE_AFTER = frozenset({"FROM", "JOIN", "INTO", "UPDATE", "TABLE", "COLLATE", "AS", "SCHEMA"})
 
 _WORD = r"[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*"
@@ -70,9 +68,7 @@ class Statement:
 
         Raises Unavailable: a value cannot be made.
         """
-        variables = query.variables(self.names)
-        if query.passdb_fields:
-            variables.update((f"passdb:{name}", value) for name, value in query.passdb_fields.items())
+        variables = variables_for(query, self.names)
         if more:
             variables.update(more)
         try:
@@ -109,7 +105,7 @@ def _prepared(template: str, dialect: Dialect, more: frozenset[str]) -> Statemen
     parts = parse(template)
     pipelines = [part for part in parts if isinstance(part, Pipeline)]
     for pipeline in pipelines:
-        known_variables(pipeline, more)
+        known_variables(pipeline, names=more)
     text = "".join(MARK if isinstance(part, Pipeline) else part for part in parts).rstrip("; \t\r\n")
     waiting = iter(pipelines)
     made: list[str] = []
@@ -179,20 +175,3 @@ def _inside(text: str, waiting: Iterable[Pipeline]) -> list[Part]:
         if piece:
             made.append(piece)
     return made
-
-
-def known_variables(pipeline: Pipeline, more: frozenset[str] = frozenset(), providers: tuple[str, ...] = ()) -> None:
-    """That each name in it can have a value. Raises ConfigError."""
-    if any(call.name == "default" for call in pipeline.filters):
-        return
-    for name in variables_of(pipeline.text):
-        known = name in VARIABLES or name in more
-        if not known and name.partition(":")[0] not in (*MOVING, *STATIC, *AS_THEY_COME, *providers):
-            raise ConfigError(f"Unknown variable '{name}' in {pipeline.text}")
-
-
-def dependencies(names: Iterable[str]) -> frozenset[str] | None:
-    """``Passdb.variables`` of templates that use these names; None: more than the variables of a query."""
-    if any(name.partition(":")[0] in (*MOVING, *AS_THEY_COME) and ":" in name for name in names):
-        return None
-    return frozenset(name for name in names if name in VARIABLES)

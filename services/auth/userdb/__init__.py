@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from roost.auth.api import Userdb
 from roost.settings.schema.auth import UserdbSettings
 from services.auth.passdb.base import DriverContext
-from services.auth.userdb import lua, passwd, passwd_file, prefetch, sql, static
+from services.auth.userdb import ldap, lua, passwd, passwd_file, prefetch, sql, static
 
 USERDBS: Mapping[str, Callable[[UserdbSettings, DriverContext], Userdb]] = {
+    "ldap": ldap.Ldap,
     "lua": lua.Lua,
     "passwd": passwd.Passwd,
     "passwd-file": passwd_file.PasswdFile,

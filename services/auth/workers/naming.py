@@ -12,7 +12,7 @@ from roost.settings.schema.auth import PassdbSettings, UserdbSettings
 
 PARAMETER, FIELD, USERDB_FIELD = "param_", "passdb_", "userdb_"
 LOCAL_DRIVERS = frozenset({"prefetch", "deny"})  # they say nothing that is not known already
-WORKER_DRIVERS = frozenset({"ldap", "lua", "pam", "passwd"})  # their libraries, or their scripts, block
+WORKER_DRIVERS = frozenset({"lua", "pam", "passwd"})  # their libraries, or their scripts, block
 
 
 class Databases(Protocol):
