@@ -117,6 +117,8 @@ class ShortWay:
             return None
         known = way.known(table).get(authcid)
         if known is None:
+            if way.typical is not None:
+                way.typical.verify(password)  # a failure costs names that are known here no more than all others
             return Question(way, authcid, table)
         stored, answer = known
         if not stored.verify(password):
@@ -145,12 +147,14 @@ class _Way:
         self._parse = parse_stored
         self._table: Table | None = None
         self._known: dict[bytes, tuple[Stored, bytes]] = {}  # of this table; the name as the client writes it
+        self.typical: Stored | None = None  # one of these
 
     def known(self, table: Table) -> dict[bytes, tuple[Stored, bytes]]:
         """The names known to be in ``table``; of another table nothing is kept."""
         if table is not self._table:
             self._table = table
             self._known.clear()
+            self.typical = None
         return self._known
 
     def learn(self, authcid: bytes, table: Table, verdict: Verdict, answer: bytes) -> None:
@@ -170,6 +174,7 @@ class _Way:
         if len(self._known) >= KNOWN_NAMES:
             del self._known[next(iter(self._known))]
         self._known[authcid] = stored, answer
+        self.typical = stored
 
 
 def _is_plain(row: Row) -> bool:
