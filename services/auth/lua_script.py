@@ -139,10 +139,9 @@ class LuaBlock:
                 script = await self._pool.start()
                 self.functions = frozenset(name for name in FUNCTIONS[self.kind] if script.has(name))
                 await self._ask_cache_key(script)
-            except LuaFailure as error:
-                raise ConfigError(f"{self.kind}-lua: initialization failed: {error}", key=self.key) from None
-            except ConfigError as error:
-                raise ConfigError(error.why, key=self.key) from None
+            except (LuaFailure, ConfigError) as error:
+                why = error.why if isinstance(error, ConfigError) else str(error)
+                raise ConfigError(f"{self.kind}-lua: initialization failed: {why}", key=self.key) from None
             self._started = True
 
     async def _make(self) -> Script:
