@@ -1,13 +1,15 @@
 """Databases that do what databases must not: block, loop, eat memory, die. What they do is in the user's name.
 
 Every user's password is ``pw``. The names: ``block`` and ``spin`` hold up the loop, ``thread-spin`` and
-``thread-sleep`` a thread, ``eat`` takes memory, ``die`` ends the process (``die-once``: once), ``raise`` and
-``unavailable`` fail, ``wait-SECS-…`` takes a while, ``none`` is unknown, ``pid`` says in a field who answers.
+``thread-sleep`` a thread, ``grip`` the interpreter's lock, ``eat`` takes memory, ``die`` ends the process
+(``die-once``: once), ``raise`` and ``unavailable`` fail, ``wait-SECS-…`` takes a while,
+``none`` is unknown, ``pid`` says in a field who answers.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -57,6 +59,8 @@ class AwkwardPassdb:
             await self._context.offload(spin)
         elif user == "thread-sleep":
             await self._context.offload(threading.Event().wait, HOUR_SECS)
+        elif user == "grip":
+            re.match(r"(a+)+$", "a" * 64 + "b")
         elif user == "eat":
             eaten = []
             while True:

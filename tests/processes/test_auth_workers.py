@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from kit.auth_room import Lines, plain
 from kit.instance import Instance
+from kit.running import alive
 from kit.wait import wait_for
 
 CONF = """
@@ -190,6 +191,27 @@ def test_a_request_that_never_ends(tmp_path: Path, user: str, text: str) -> None
         assert "pw" not in it.log_text().replace("passwd", "")
         assert lines.ask(auth(2, "u1")).startswith("OK\t2\t")
         assert pid not in it.pids("auth-worker")
+
+
+def test_code_that_keeps_the_interpreters_lock(tmp_path: Path) -> None:
+    """No thread of Python runs any more; the watchdog in C does."""
+    with roost(tmp_path, "many") as it:
+        lines, others = client(it), client(it)
+        lines.send(auth(1, "grip"))
+        (pid,) = workers(it)
+        others.send("".join(auth(number, f"wait-0.2-{number}") for number in range(1, 9)))
+        assert all(line.startswith("OK\t") for line in answers(others, 8).values())
+        assert lines.next() == "FAIL\t1\tuser=grip\tcode=temp_fail"
+        it.wait_log("Timeout (0:00:03)!")
+        assert pid not in it.pids("auth-worker")
+
+
+def test_the_end_does_not_wait_for_a_stuck_call(tmp_path: Path) -> None:
+    with roost(tmp_path, more="shutdown_clients = yes") as it:
+        client(it).send(auth(1, "thread-sleep"))
+        (pid,) = workers(it)
+        assert it.stop(15) == 0
+        assert not alive(pid)
 
 
 def test_one_at_a_time_there_is_a_worker_for_each(tmp_path: Path) -> None:

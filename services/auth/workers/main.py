@@ -102,7 +102,7 @@ class WorkerRoom:
                 connection.close()
         await self._empty.wait()
         await self.databases.close()
-        self.watchdog.close()
+        self.watchdog.rest()
         self._hasher.close()
 
 

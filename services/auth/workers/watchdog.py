@@ -30,7 +30,7 @@ from roost.worker.offload import Offload
 
 T = TypeVar("T")
 
-GRACE_SECS = 5.0  # the second watchdog waits so much longer
+GRACE_SECS = 2.0  # the second watchdog waits so much longer
 LOOKS_PER_LIMIT = 5  # how often a limit is looked at while it runs
 STACK_LINES = 6
 
@@ -99,6 +99,11 @@ class Watchdog:
 
     def leave(self, work: Work) -> None:
         self._works.pop(work, None)
+
+    def rest(self) -> None:
+        """The room ends. A call that is still in a thread keeps the watchdog awake: the process waits for it."""
+        if not self._calls:
+            self.close()
 
     def close(self) -> None:
         self._closed = True
