@@ -8,7 +8,7 @@ Anything else is raw output (a traceback, a complaint of the C library) and beco
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from roost.proc.contract import LOG_LEVELS, LOG_MARK
 
@@ -17,8 +17,7 @@ _PREFIX = re.compile(r"[A-Za-z0-9_/-]+(?:\(.*?\))?(?:<[^<>]*>)*(?:\[\d+\])?: ")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One finished line: level letter, prefix ending in ``: ``, text without control characters."""
 
     level: str
@@ -39,7 +38,9 @@ class Splitter:
         """Lines completed by ``data``."""
         pieces = (self._rest + data).split(b"\n")
         self._rest = pieces.pop()
-        lines = [line for piece in pieces for line in self._cut(piece)]
+        lines: list[Line] = []
+        for piece in pieces:
+            lines += self._cut(piece)
         if len(self._rest) > LINE_MAX_OCTETS:
             lines += self._cut(self._rest)
             self._rest = b""
@@ -51,17 +52,18 @@ class Splitter:
         return self._cut(rest)
 
     def _cut(self, piece: bytes) -> list[Line]:
-        if not piece.strip():
-            return []
         if piece[:1] == LOG_MARK and piece[1:2] in LOG_LEVELS and len(piece) > 1:
             level, text = piece[1:2].decode(), _text(piece[2 : LINE_MAX_OCTETS + 2])
             match = _PREFIX.match(text)
             if match is None:
                 return [Line(level, self._prefix, text)]
             return [Line(level, match.group(), text[match.end() :])]
+        if not piece.strip():
+            return []
         cuts = range(0, len(piece), LINE_MAX_OCTETS)
         return [Line("E", self._prefix, _text(piece[at : at + LINE_MAX_OCTETS]), raw=True) for at in cuts]
 
 
 def _text(octets: bytes) -> str:
-    return _CONTROL.sub("?", octets.decode("utf-8", "backslashreplace").rstrip("\r"))
+    text = octets.decode("utf-8", "backslashreplace")
+    return text if text.isprintable() else _CONTROL.sub("?", text.rstrip("\r"))

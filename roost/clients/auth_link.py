@@ -27,10 +27,9 @@ BACKOFF_FIRST_SECS, BACKOFF_LAST_SECS = 0.02, 2.0
 class Pending:
     """A request: what was sent and who waits. ``id`` is 0 while it waits for a connection."""
 
-    __slots__ = ("answered", "body", "command", "id", "link", "reply", "retried", "since")
+    __slots__ = ("answered", "body", "command", "id", "reply", "retried", "since")
 
-    def __init__(self, link: AuthLink, command: bytes, body: bytes) -> None:
-        self.link = link
+    def __init__(self, command: bytes, body: bytes) -> None:
         self.command = command
         self.body = body
         self.reply: Coming[list[bytes]] = Coming()
@@ -111,7 +110,7 @@ class AuthLink:
         loop = self._loop
         if loop is None or self._closed:
             raise temporary_failure("the authentication client is not started")
-        pending = Pending(self, command, body)
+        pending = Pending(command, body)
         pending.since = loop.time()
         if self.ready:
             self._send(pending)

@@ -65,7 +65,7 @@ class Sink:
 
     def line(self, level: str, prefix: str, text: str) -> None:
         """Write one message: several lines when it is long, each with the prefix."""
-        parts = self._parts(level, prefix, sanitize(text))
+        parts = self._parts(level, prefix, text if text.isprintable() else sanitize(text))
         if self._later is None or threading.get_ident() != self._thread:
             self._emit(parts)
             return

@@ -232,6 +232,9 @@ def connection_parameters(
     """
     if not f"{service}{session}{local_ip}{remote_ip}".isprintable():
         service, session, local_ip, remote_ip = map(_escaped, (service, session, local_ip, remote_ip))
+    if session and local_ip and remote_ip and local_port and remote_port and not secured:  # what most have
+        text = f"\tservice={service}\tsession={session}\tlip={local_ip}\trip={remote_ip}"
+        return f"{text}\tlport={local_port}\trport={remote_port}".encode("utf-8", "surrogateescape")
     text = f"\tservice={service}"
     if secured:
         text += "\tsecured=tls" if secured == "tls" else "\tsecured"

@@ -62,6 +62,7 @@ class Connection(asyncio.BufferedProtocol):
         "_transport",
         "_waiters",
         "closing",
+        "local_address",
         "log",
         "loop",
         "on_closed",
@@ -80,6 +81,7 @@ class Connection(asyncio.BufferedProtocol):
         self.closing = False  # close() or abort() was called, or the peer is gone
         self.on_closed: Callable[[Connection], None] | None = None  # the frame's count of clients
         self.opening: Callable[[Connection], None] | None = None  # the frame's work before ready(): proxy header, TLS
+        self.local_address: tuple[str, int] | None = None  # where the listener has only one: nobody need ask for it
         self._transport: asyncio.Transport | None = None
         self._receive = _receive_buffer
         self._peer: Peer | None = None
@@ -126,7 +128,8 @@ class Connection(asyncio.BufferedProtocol):
             if transport is None:
                 return Peer()
             try:
-                peer = self._peer = peer_of(transport.get_extra_info("peername"), transport.get_extra_info("sockname"))
+                local = self.local_address or transport.get_extra_info("sockname")
+                peer = self._peer = peer_of(transport.get_extra_info("peername"), local)
             except AttributeError:  # how uvloop says that the socket is closed
                 return Peer()
         return peer
@@ -242,7 +245,8 @@ class Connection(asyncio.BufferedProtocol):
             return
         self.flush()
         self.closing = True
-        self._wake()
+        if self._waiters is not None:
+            self._wake()
         transport = self._transport
         if transport is not None:
             transport.close()
@@ -320,7 +324,8 @@ class Connection(asyncio.BufferedProtocol):
             self._deadline.cancel()
         if self._stall is not None:
             self._stall.cancel()
-        self._wake()
+        if self._waiters is not None:
+            self._wake()
         try:
             self.lost(exc)
         except Exception as error:

@@ -63,7 +63,7 @@ def run_direct(
 class Direct:
     """The rest of a coroutine that waits for a Coming: the part of a task's methods that its starter uses."""
 
-    __slots__ = ("_around", "_callbacks", "_cancelled", "_coming", "_coro", "_done", "_error", "_loop", "_task")
+    __slots__ = ("_around", "_callback", "_cancelled", "_coming", "_coro", "_done", "_error", "_loop", "_task")
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Direct:
         self._task: asyncio.Task[Any] | None = None  # since it waits for something else
         self._done = self._cancelled = False
         self._error: BaseException | None = None
-        self._callbacks: list[Callable[[Any], object]] = []
+        self._callback: Callable[[Any], object] | None = None
         coming._resume = self._come
 
     def done(self) -> bool:
@@ -92,8 +92,8 @@ class Direct:
         return self._error
 
     def add_done_callback(self, callback: Callable[[Any], object]) -> None:
-        """Call ``callback`` with this object as soon as it is done. To be called before that."""
-        self._callbacks.append(callback)
+        """Call ``callback`` with this object as soon as it is done. To be called before that, once."""
+        self._callback = callback
 
     def cancel(self) -> None:
         """CancelledError where the coroutine waits, in the loop's next turn."""
@@ -137,8 +137,8 @@ class Direct:
         self._end()
 
     def _end(self) -> None:
-        callbacks, self._callbacks = self._callbacks, []
-        for callback in callbacks:
+        callback, self._callback = self._callback, None
+        if callback is not None:
             callback(self)
 
 

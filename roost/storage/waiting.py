@@ -60,16 +60,18 @@ class Coming(Generic[T]):
         return self._done
 
     def set_result(self, value: T) -> None:
-        self._value = value
-        self._come()
-
-    def set_exception(self, error: BaseException) -> None:
-        self._error = error
-        self._come()
-
-    def _come(self) -> None:
         if self._done:
             raise asyncio.InvalidStateError("the value has come already")
+        self._value = value
+        self._done = True
+        resume, self._resume = self._resume, None
+        if resume is not None:
+            resume()
+
+    def set_exception(self, error: BaseException) -> None:
+        if self._done:
+            raise asyncio.InvalidStateError("the value has come already")
+        self._error = error
         self._done = True
         resume, self._resume = self._resume, None
         if resume is not None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 BACKLOG = 1024
 OVERLOAD_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 OVERLOAD_PAUSE_SECS = 0.5
+ANY_ADDRESS = frozenset({"0.0.0.0", "::", "::ffff:0.0.0.0"})
 NEAR_LIMIT = 16  # this close to a limit, a knock is not taken away from other workers
 
 
@@ -60,6 +61,8 @@ class Listeners:
                 self._log.error(f"fifo_listener {info.name}: this service does not read FIFOs")
 
     def _door(self, info: ListenerInfo, opening: Opening) -> _Door:
+        local = own_address(info.fd) if info.kind == "inet" else None
+
         def factory() -> Connection:
             try:
                 connection = self._room.connection(info)
@@ -67,6 +70,7 @@ class Listeners:
                 self._log.exception("A new connection could not be set up", exc=exc)
                 connection = _Turned(self._loop, self._log)
             connection.opening = begin
+            connection.local_address = local
             return connection
 
         def begin(connection: Connection) -> None:
@@ -153,6 +157,13 @@ class Listeners:
         """Cut off whoever is still there."""
         for connection in tuple(self._connections):
             connection.abort()
+
+
+def own_address(fd: int) -> tuple[str, int] | None:
+    """The local address of all clients of a TCP listener that is bound to one; None where each has its own."""
+    with socket.socket(fileno=os.dup(fd)) as sock:
+        ip, port = sock.getsockname()[:2]
+    return None if ip in ANY_ADDRESS else (ip, port)
 
 
 class _Door(abc.ABC):

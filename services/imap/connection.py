@@ -123,7 +123,8 @@ class ImapConnection(Connection):
         self._on_tick = None
         if self._poke_later is not None:
             self._poke_later.cancel()
-        self.assembler.clear()
+        if self.assembler.has_buffered:
+            self.assembler.clear()
         session = self.session
         if session is not None:
             login.ended(session, "Connection closed" if exc is None else f"Connection closed: {exc}")

@@ -96,6 +96,8 @@ class SqliteBackend:
         """The user's database. Raises Refused, Unavailable."""
         own = identity.settings.get("mail_path")
         template = own if isinstance(own, str) else self.limits.mail_path
+        if not template and identity.home.startswith("/"):  # nearly everybody
+            return os.path.join(identity.home, DATABASE)
         if template.startswith("~/") and identity.home:
             path = os.path.join(identity.home, expand_path(template[2:], _variables(identity)))
             if not path.endswith(".db"):
