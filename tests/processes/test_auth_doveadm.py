@@ -136,6 +136,14 @@ def test_dovecots_doveadm_speaks_to_our_sockets(room: AuthRoomProcess) -> None:
     assert "reason    : Moved" in theirs("auth", "lookup", "-a", userdb, "hidden")[1]
     status, out = theirs("auth", "login", "-a", room.path("auth-login"), "-m", room.path("auth-master"), "u1", "pw")
     assert status == 0 and "auth_mech=PLAIN" in out and f"home={room.folder}/mail/u1" in out
+    assert theirs("auth", "login", "-a", room.path("auth-login"), "-m", room.path("auth-master"), "u1", "no")[0] == 77
+    assert theirs("user", "-a", userdb, "-f", "uid", "u2") == (0, "1002\n")
+    assert theirs("user", "-a", userdb, "-x", "service=imap", "-x", "rip=192.0.2.9", "-f", "gid", "u2") == (0, "100\n")
+    assert theirs("auth", "lookup", "-a", userdb, "-x", "service=smtp", "-f", "reason", "hidden") == (0, "Moved\n")
+    assert theirs("auth", "lookup", "-a", userdb, "nosuch")[0] == 67
+    assert theirs("auth", "test", "-a", client, "-x", "rip=192.0.2.9", "hidden", "pw")[0] == 0
+    assert theirs("auth", "test", "-a", client, "-M", "master", "u1", "mpw")[0] == 77, "there is no master passdb"
+    assert theirs("auth", "cache", "flush", "-a", room.path("auth-master"), "u1") == (0, "0 cache entries flushed\n")
 
 
 def test_doveadm_and_a_whole_server(tmp_path: Path) -> None:
