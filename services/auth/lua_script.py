@@ -32,7 +32,7 @@ from roost.settings.schema.auth import PassdbSettings, UserdbSettings
 from roost.util.secret import Secret
 from services.auth.fields import USERDB_PREFIX
 from services.auth.lua_request import request_variables
-from services.auth.schemes import SCHEMES, BadHash, Scheme, SchemeUnavailable, parse
+from services.auth.schemes import SCHEMES, WEAK_SCHEMES, BadHash, Scheme, SchemeUnavailable, parse
 from services.auth.templates import FieldTemplates
 
 Kind = Literal["passdb", "userdb"]
@@ -76,7 +76,7 @@ def verifier(context: DriverContext, schemes: Mapping[str, Scheme]) -> Verify:
         except BadHash as error:
             if error.detail.startswith("Unknown scheme "):
                 name = error.detail.removeprefix("Unknown scheme ")
-                weak = stored_text[1:].upper().startswith(name.encode()) and name in WEAK_NAMES
+                weak = stored_text[1:].upper().startswith(name.encode()) and name in WEAK_SCHEMES
                 return (-1, f"Weak password scheme '{name}' used and refused") if weak else (0, error.detail)
             return -1, f"Password data is not valid for scheme {error.detail}"
         try:
@@ -91,9 +91,6 @@ def verifier(context: DriverContext, schemes: Mapping[str, Scheme]) -> Verify:
         return (1, None) if matches else (0, "Password mismatch")
 
     return verify
-
-
-WEAK_NAMES = frozenset({"MD5-CRYPT", "DES-CRYPT"})
 
 
 class LuaBlock:

@@ -17,6 +17,7 @@ SCHEMES: Mapping[str, Scheme] = {
         plain.PLAIN,
         plain.CLEAR,
         plain.CLEARTEXT,
+        plain.PLAIN_TRUNC,
         crypt.CRYPT,
         crypt.SHA512_CRYPT,
         crypt.SHA256_CRYPT,
@@ -38,8 +39,19 @@ SCHEMES: Mapping[str, Scheme] = {
         digests.SHA,
     )
 }
-WEAK_SCHEMES: Mapping[str, Scheme] = {scheme.name: scheme for scheme in (crypt.MD5_CRYPT, crypt.DES_CRYPT)}
-ALL_SCHEMES: Mapping[str, Scheme] = {**SCHEMES, **WEAK_SCHEMES}
+WEAK_SCHEMES: Mapping[str, Scheme] = {
+    scheme.name: scheme
+    for scheme in (
+        crypt.MD5_CRYPT,
+        crypt.DES_CRYPT,
+        crypt.MD5,
+        cram_md5.HMAC_MD5,
+        digests.SMD5,
+        digests.LDAP_MD5,
+        digests.PLAIN_MD5,
+    )
+}
+ALL_SCHEMES: Mapping[str, Scheme] = {**SCHEMES, **WEAK_SCHEMES, "CRYPT": crypt.CRYPT_OF_ANY_STRENGTH}
 
 __all__ = [
     "ALL_SCHEMES",

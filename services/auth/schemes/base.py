@@ -98,8 +98,8 @@ def parse(text: str, schemes: Mapping[str, Scheme], default: str) -> Stored:
     octets = data.encode("utf-8", "surrogateescape")
     if encoding is None:
         encoding = scheme.encoding
-        if encoding is Encoding.BASE64 and scheme.raw_octets and len(octets) == 2 * scheme.raw_octets:
-            encoding = Encoding.HEX
+        if encoding is not Encoding.NONE and scheme.raw_octets:
+            encoding = Encoding.HEX if len(octets) == 2 * scheme.raw_octets else Encoding.BASE64
     if encoding is Encoding.NONE:
         return Stored(scheme, octets)
     try:

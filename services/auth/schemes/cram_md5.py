@@ -6,6 +6,7 @@ Fast and unsalted; whoever reads it can log in by CRAM-MD5 with it. Only for old
 from __future__ import annotations
 
 import hmac
+from dataclasses import replace
 
 from roost.sasl.md5_state import STATE_OCTETS, hmac_states
 from services.auth.schemes.base import BadHash, Encoding, Entropy, Scheme
@@ -29,3 +30,4 @@ def generate(password: bytes, rounds: int, entropy: Entropy) -> bytes:
 
 
 CRAM_MD5 = Scheme("CRAM-MD5", verify, generate, slow=False, encoding=Encoding.HEX, raw_octets=OCTETS)
+HMAC_MD5 = replace(CRAM_MD5, name="HMAC-MD5", weak=True)  # its name in old databases

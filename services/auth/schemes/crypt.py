@@ -5,6 +5,8 @@ Traditional DES and MD5-CRYPT hashes are weak: they are read as such and refused
 
 from __future__ import annotations
 
+import binascii
+import hashlib
 import hmac
 from collections.abc import Callable
 
@@ -49,6 +51,19 @@ def _verify_weak(password: bytes, data: bytes) -> bool:
     if not data:
         raise BadHash("Undecodable password.", detail="CRYPT: empty")
     return _matches(password, data)
+
+
+def _verify_md5(password: bytes, data: bytes) -> bool:
+    """``$1$…``, or a bare digest in hexadecimal or base64: PHP programs wrote both under this name."""
+    if data.startswith(MD5_PREFIX):
+        return _matches(password, data)
+    try:
+        digest = binascii.unhexlify(data) if len(data) == 32 else binascii.a2b_base64(data, strict_mode=True)
+    except ValueError:
+        digest = b""
+    if len(digest) != 16:
+        raise BadHash("Undecodable password.", detail="MD5: neither $1$ nor a digest")
+    return hmac.compare_digest(hashlib.md5(password, usedforsecurity=False).digest(), digest)
 
 
 def _made(password: bytes, setting: bytes) -> bytes:
@@ -97,3 +112,5 @@ BLF_CRYPT = Scheme("BLF-CRYPT", _verifier("BLF-CRYPT", BLOWFISH_PREFIXES), _gene
 CRYPT = Scheme("CRYPT", _verify_any, _generate_blowfish, True)
 MD5_CRYPT = Scheme("MD5-CRYPT", _verifier("MD5-CRYPT", (MD5_PREFIX,)), _generate_md5, True, weak=True)
 DES_CRYPT = Scheme("DES-CRYPT", _verify_weak, _generate_des, True, weak=True)
+MD5 = Scheme("MD5", _verify_md5, _generate_md5, True, weak=True)
+CRYPT_OF_ANY_STRENGTH = Scheme("CRYPT", _verify_weak, _generate_blowfish, True)  # where weak ones are allowed

@@ -42,9 +42,23 @@ FOREIGN = [
     "{MD5-CRYPT}$1$xwFQKQOG$23AWLJkQeHhkKT1VEsHpH1",
     "$1$xwFQKQOG$23AWLJkQeHhkKT1VEsHpH1",
     "{DES-CRYPT}erz50QD3gv4Dw",
+    "{CRYPT}erz50QD3gv4Dw",
+    "{CRYPT}$1$xwFQKQOG$23AWLJkQeHhkKT1VEsHpH1",
+    "{MD5}$1$ZZy/WF/n$ABTihArA9qb36Pz8ojnZS1",
+    "{MD5}5ebe2294ecd0e0f08eab7690d2a6ee69",
+    "{MD5}Xr4ilOzQ4PCOq3aQ0qbuaQ==",
+    "{SMD5}VHo5XYI9AMD/qa0hwrx4EwzGOKc=",
+    "{LDAP-MD5}Xr4ilOzQ4PCOq3aQ0qbuaQ==",
+    "{LDAP-MD5}5ebe2294ecd0e0f08eab7690d2a6ee69",
+    "{PLAIN-MD5}5ebe2294ecd0e0f08eab7690d2a6ee69",
+    "{PLAIN-MD5}Xr4ilOzQ4PCOq3aQ0qbuaQ==",
+    "{HMAC-MD5}cd3ba7deaad6e5ca23448ba42e379747a9e0f7f1fbc00c8a81bbaac395731b56",
+    "{PLAIN-TRUNC}8-secret",
+    "{PLAIN-TRUNC}6-secret",
 ]
 CHEAPEST = {"SHA512-CRYPT": 1000, "SHA256-CRYPT": 1000, "BLF-CRYPT": 4, "CRYPT": 4, "PBKDF2": 1, "ARGON2I": 1}
 UNSALTED = {"PLAIN", "CLEAR", "CLEARTEXT", "SHA", "SHA1", "SHA256", "SHA512", "CRAM-MD5", "DIGEST-MD5"}
+UNSALTED |= {"PLAIN-TRUNC", "LDAP-MD5", "PLAIN-MD5", "HMAC-MD5"}
 CHEAPEST |= {"ARGON2ID": 1, "ARGON2": 1}
 
 
@@ -67,6 +81,22 @@ def test_what_a_scheme_makes_it_verifies_and_no_two_salts_are_equal(name: str) -
     assert stored.verify(b"p\xc3\xa4ss")
     assert not stored.verify(b"pass")
     assert (made[0] != made[1]) == (name not in UNSALTED)
+
+
+def test_truncated_passwords_count_as_far_as_they_are_kept() -> None:
+    stored = parse("{PLAIN-TRUNC}6-secret", SCHEMES, "CRYPT")
+    assert stored.verify(b"secret and more")
+    assert not stored.verify(b"secre")
+    assert not parse("{PLAIN-TRUNC}8-secret", SCHEMES, "CRYPT").verify(b"secretxx")
+    for broken in ("secret", "-secret", "x-secret", "-6-secret", "9999999-secret"):
+        with pytest.raises(BadHash):
+            parse("{PLAIN-TRUNC}" + broken, SCHEMES, "CRYPT").verify(b"secret")
+
+
+@pytest.mark.parametrize("stored", ["{CRYPT}erz50QD3gv4Dw", "{CRYPT}$1$xwFQKQOG$23AWLJkQeHhkKT1VEsHpH1"])
+def test_crypt_is_strong_unless_weak_schemes_are_allowed(stored: str) -> None:
+    with pytest.raises(BadHash):
+        parse(stored, SCHEMES, "CRYPT").verify(b"secret")
 
 
 def test_the_suffix_chooses_the_encoding() -> None:
