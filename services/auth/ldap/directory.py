@@ -100,6 +100,15 @@ class Directory:
             except ValueError:
                 pass  # it is at work still, for a caller that stopped waiting
 
+    async def close(self) -> None:
+        """End the connections that nobody uses. What is asked later makes new ones."""
+        with self._lock:
+            idle = [one for kept in self._idle.values() for one in kept]
+            for kept in self._idle.values():
+                kept.clear()
+        for connection in idle:
+            connection.close()
+
     async def _run(self, work: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()
         if self._threads is None or self._loop is not loop:

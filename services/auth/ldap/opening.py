@@ -22,6 +22,8 @@ class Directory(Protocol):
 
     def pages(self, base: str, text: str, attributes: Sequence[str]) -> AsyncIterator[list[Answer]]: ...
 
+    async def close(self) -> None: ...
+
 
 def open_directory(settings: LdapSettings, context: DriverContext) -> Directory:
     """Blocks with the same servers share their connections. Raises ConfigError: the library is not installed, or a

@@ -94,6 +94,10 @@ class Ldap:
             return await self._search(query)
         return await find_one(self._directory, dn, ANYTHING, "base", self._fields.attributes, fixed=False)
 
+    async def close(self) -> None:
+        """At the end of the process."""
+        await self._directory.close()
+
     def decoy(self) -> str:
         """What was found last."""
         return self._typical

@@ -45,6 +45,10 @@ class Sql:
             self._typical = password
         return Entry(password, fields)
 
+    async def close(self) -> None:
+        """At the end of the process."""
+        await self._engine.close()
+
     def decoy(self) -> str:
         """What was found last."""
         return self._typical

@@ -29,6 +29,10 @@ class Engine(Protocol):
         """A long answer, some rows at a time."""
         ...
 
+    async def close(self) -> None:
+        """End the connections that nobody uses. What is asked later makes new ones."""
+        ...
+
 
 def dialect_of(settings: SqlSettings) -> Dialect:
     """Raises ConfigError: none was chosen."""

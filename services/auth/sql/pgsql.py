@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import asyncpg
@@ -56,30 +56,39 @@ class Pgsql:
             found = await connection.fetch(self._casts.get(text, text), *values)
             return Rows(list(found[0].keys()), [tuple(row.values()) for row in found]) if found else Rows((), ())
 
-        return await self._guarded(text, work, again=True)
+        return await _task(self._guarded(text, work, again=True))
 
     async def change(self, text: str, values: Sequence[str]) -> int:
         async def work(connection: Any) -> int:
             tag = str(await connection.execute(self._casts.get(text, text), *values))
             return int(tag.rpartition(" ")[2]) if tag[-1:].isdigit() else 1
 
-        return await self._guarded(text, work, again=False, secret=True)
+        return await _task(self._guarded(text, work, again=False, secret=True))
 
     async def stream(self, text: str, values: Sequence[str]) -> AsyncIterator[Rows]:
-        server, connection = await self._acquire()
+        server, connection = await _task(self._acquire())
         whole = False
         try:
-            async with connection.transaction(readonly=True):
-                cursor = await connection.cursor(text, *values)
-                while found := await asyncio.wait_for(cursor.fetch(STREAM_ROWS), self._timeout_secs):
-                    yield Rows(list(found[0].keys()), [tuple(row.values()) for row in found])
+            transaction = connection.transaction(readonly=True)
+            cursor = await _task(self._begin(connection, transaction, text, values))
+            while found := await _task(asyncio.wait_for(cursor.fetch(STREAM_ROWS), self._timeout_secs)):
+                yield Rows(list(found[0].keys()), [tuple(row.values()) for row in found])
+            await _task(transaction.rollback())
             whole = True
         except (asyncpg.PostgresError, *LOST) as error:
-            raise server.failure(_text(error)) from None
-        except TimeoutError:
-            raise server.failure(self._too_long()) from None
+            raise server.failure(self._too_long() if isinstance(error, TimeoutError) else _text(error)) from None
         finally:
             self._release(server, connection, usable=whole)
+
+    async def close(self) -> None:
+        if self._loop is asyncio.get_running_loop():
+            for server in self._servers:
+                await _task(server.close())
+
+    async def _begin(self, connection: Any, transaction: Any, text: str, values: Sequence[str]) -> Any:
+        async with asyncio.timeout(self._timeout_secs):
+            await transaction.start()
+            return await connection.cursor(text, *values)
 
     async def _guarded(self, text: str, work: Callable[[Any], Awaitable[T]], *, again: bool, secret: bool = False) -> T:
         """``work`` with a connection. ``again``: it may be done twice. ``secret``: an error may show a value."""
@@ -189,6 +198,11 @@ class Pgsql:
             if not waiter.done():
                 waiter.set_result(None)
                 return
+
+
+async def _task(work: Coroutine[Any, Any, T]) -> T:
+    """As a task, which asyncpg needs: the room drives its coroutines without one."""
+    return await asyncio.get_running_loop().create_task(work)
 
 
 def _text(error: BaseException) -> str:

@@ -17,6 +17,7 @@ from services.auth.sql.rows import FAILURE
 
 FIRST_REST_SECS = 0.25
 MOST_REST_SECS = 15.0
+CLOSE_SECS = 1.0
 PREPARED_STATEMENTS = 100
 IN_URL = frozenset({"sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "target_session_attrs"})
 AS_ARGUMENT = frozenset({"dbname", "user", "password", "passfile"})
@@ -119,6 +120,15 @@ class Server:
         self._open -= 1
         if connection is not None:
             connection.terminate()
+
+    async def close(self) -> None:
+        """Say goodbye on the connections that nobody uses."""
+        while (connection := self.idle()) is not None:
+            try:
+                await connection.close(timeout=CLOSE_SECS)
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                pass
+            self._open -= 1
 
     def forget(self) -> None:
         """The connections belong to a loop that is gone."""

@@ -68,6 +68,12 @@ class Sqlite:
             except ValueError:
                 pass  # it is at work still, for a caller that stopped waiting
 
+    async def close(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for _, connection in idle:
+            connection.close(True)
+
     async def _run(self, work: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()
         if self._threads is None or self._loop is not loop:

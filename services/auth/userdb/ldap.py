@@ -50,6 +50,10 @@ class Ldap:
         """Every user; None without a filter for that, or when there is a base for each user."""
         return self._listed(self._all) if self._all is not None and self._base.fixed else None
 
+    async def close(self) -> None:
+        """At the end of the process."""
+        await self._directory.close()
+
     async def _listed(self, all_users: Template) -> AsyncIterator[str]:
         nobody = Query("")
         pages = self._directory.pages(self._base.made(nobody), all_users.made(nobody), self._names.attributes)

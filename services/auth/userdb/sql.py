@@ -36,6 +36,10 @@ class Sql:
         """Every user; None without a query for that."""
         return None if self._listing is None else self._names()
 
+    async def close(self) -> None:
+        """At the end of the process."""
+        await self._engine.close()
+
     async def _names(self) -> AsyncIterator[str]:
         assert self._listing is not None
         values = self._listing.values(Query(""))

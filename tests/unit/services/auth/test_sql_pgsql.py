@@ -239,6 +239,22 @@ def test_a_connection_that_was_lost_between_two_questions_is_not_noticed(server:
     asyncio.run(run())
 
 
+def test_at_the_end_the_connections_are_closed(server: Cluster, database: str) -> None:
+    driver: Any = passdb(database, "SELECT count(*) AS password FROM pg_stat_activity WHERE query LIKE '%%kept-open%%'")
+    other: Any = passdb(database, "SELECT 'kept-open' AS password")
+
+    async def run() -> list[str]:
+        counts = []
+        await asyncio.gather(*(other.find(Query("x")) for _ in range(3)))
+        for _ in range(2):
+            counts.append((await driver.find(Query("x"))).password)
+            await other.close()
+        return counts
+
+    before, after = asyncio.run(run())
+    assert int(before) > int(after)
+
+
 @pytest.fixture
 def dead_port() -> Iterator[str]:
     with socket.socket() as one:
