@@ -49,8 +49,8 @@ class Sink:
         self._stalled = False
         self._later: Callable[[float, Callable[[], None]], object] | None = None
         self._thread = 0
-        self._held: list[bytes] = []
-        self._held_octets = 0
+        self._held: list[tuple[str, str, str]] = []  # as given to ``line``: many are formed in one go
+        self._held_octets = 0  # near enough
 
     def hold(self, later: Callable[[float, Callable[[], None]], object]) -> None:
         """From now on info and debug lines written on this thread wait up to HOLD_SECS, until ``release``. ``later`` is
@@ -65,16 +65,14 @@ class Sink:
 
     def line(self, level: str, prefix: str, text: str) -> None:
         """Write one message: several lines when it is long, each with the prefix."""
-        parts = self._parts(level, prefix, text if text.isprintable() else sanitize(text))
         if self._later is None or threading.get_ident() != self._thread:
-            self._emit(parts)
+            self._emit(self._parts(level, prefix, sanitize(text)))
             return
         held = self._held
         if not held:
             self._later(HOLD_SECS, self._flush)
-        held += parts
-        for part in parts:
-            self._held_octets += len(part)
+        held.append((level, prefix, text))
+        self._held_octets += len(prefix) + len(text) + _HEAD_OCTETS
         if self._held_octets > HOLD_OCTETS or level not in "ID":
             self._flush()
 
@@ -87,7 +85,10 @@ class Sink:
     def _flush(self) -> None:
         held, self._held, self._held_octets = self._held, [], 0
         if held:
-            self._emit(held)
+            parts: list[bytes] = []
+            for level, prefix, text in held:
+                parts += self._parts(level, prefix, text if text.isprintable() else sanitize(text))
+            self._emit(parts)
 
     def _parts(self, level: str, prefix: str, text: str) -> list[bytes]:
         if self.framed:  # nearly always one part

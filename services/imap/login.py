@@ -25,9 +25,9 @@ def greet(session: Session, *, preauth: bool = False) -> None:
     capabilities = session.capability_text()
     if preauth:
         text = f"Logged in as {session.username}"
-        session.write(replies.untagged(b"PREAUTH", text, b"CAPABILITY " + capabilities))
+        session.client.write(replies.untagged(b"PREAUTH", text, b"CAPABILITY " + capabilities))
     else:
-        session.write(session.shared.greeting_line(capabilities))
+        session.client.write(session.shared.greeting_line(capabilities))
 
 
 def refuse_plaintext(session: Session) -> NoReturn:

@@ -7,7 +7,7 @@ from services.imap.session import Session
 
 
 async def run(session: Session, _: None) -> None:
-    session.write(b"* BYE Logging out\r\n")
+    session.client.write(b"* BYE Logging out\r\n")
 
 
 def close(session: Session) -> None:

@@ -84,7 +84,7 @@ class SqliteBackend:
 
     async def open_user(self, conn: ConnInfo, identity: Identity) -> SqliteUser:
         path = self.path_of(identity)
-        store = self._stores.get(path)
+        store = self._recent.get(path) or self._stores.get(path)
         if store is None:
             store = self._stores[path] = Store(self, path, identity.username)
             if len(self._recent) >= RECENT_STORES:
@@ -96,8 +96,9 @@ class SqliteBackend:
         """The user's database. Raises Refused, Unavailable."""
         own = identity.settings.get("mail_path")
         template = own if isinstance(own, str) else self.limits.mail_path
-        if not template and identity.home.startswith("/"):  # nearly everybody
-            return os.path.join(identity.home, DATABASE)
+        home = identity.home
+        if not template and home.startswith("/"):  # nearly everybody
+            return f"{home}{DATABASE}" if home.endswith("/") else f"{home}/{DATABASE}"
         if template.startswith("~/") and identity.home:
             path = os.path.join(identity.home, expand_path(template[2:], _variables(identity)))
             if not path.endswith(".db"):
