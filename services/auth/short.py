@@ -19,8 +19,6 @@ from typing import Final
 from roost.errors import RoostError
 from roost.ipc import auth as wire
 from roost.settings.schema.auth import AuthSettings, UserdbSettings
-from roost.settings.schema.ldap import UserdbLdapSettings
-from roost.settings.schema.sql import UserdbSqlSettings
 from services.auth.core import Verdict
 from services.auth.passdb.passwd_file import PasswdFile
 from services.auth.passdbs import PassdbChain
@@ -49,7 +47,7 @@ LINE: Final = re.compile(
 ANY_VALUE: Final = frozenset(
     {
         *("name", "driver", "fields", "passwd_file_path", "static_allow_all_users", "use_cache"),
-        *(field.name for schema in (UserdbSqlSettings, UserdbLdapSettings) for field in fields_of(schema)),
+        *(field.name for other_drivers in UserdbSettings.__bases__ for field in fields_of(other_drivers)),
     }
 )
 
