@@ -32,6 +32,7 @@ from services.auth.remembered import FIND, VERIFY, Recall
 from services.auth.results import ENDING, RESULTS, TEXTS, PassdbOutcome, Result
 from services.auth.rows import LOOKUP, TOKEN_MECHANISMS, Judge, PassdbRow
 from services.auth.schemes import Scheme
+from services.auth.tasks import in_task
 
 __all__ = ["PassdbChain", "PassdbOutcome", "PassdbRow", "Result"]
 
@@ -224,6 +225,7 @@ class PassdbChain:
             if isinstance(password, Secret) and not verified and not row.settings.deny:
                 if query.mechanism in TOKEN_MECHANISMS and row.token_verifier is not None:
                     by_itself = asked = True
+                    await in_task(row.driver)
                     entry = await row.token_verifier.verify_token(query, password)
                 elif (verifier := row.verifier) is not None and query.mechanism != EXTERNAL:
                     if not password.reveal():  # some servers take an empty password for no question at all
@@ -231,12 +233,17 @@ class PassdbChain:
                         return Result.MISMATCH
                     asked = True
                     if recall is None:
+                        await in_task(row.driver)
                         entry = await verifier.verify(query, password)
                     else:
                         entry = await recall.verify(verifier, password)
                     by_itself = entry is None or not entry.unverified
             if not asked:
-                entry = await (row.driver.find(query) if recall is None else recall.find(row.driver))
+                if recall is None:
+                    await in_task(row.driver)
+                    entry = await row.driver.find(query)
+                else:
+                    entry = await recall.find(row.driver)
             result = Result.UNKNOWN if entry is None else RESULTS[entry.outcome]
             if entry is None or result is Result.UNKNOWN:
                 if password is not None and not verified and not by_itself:
@@ -245,7 +252,7 @@ class PassdbChain:
                 return Result.UNKNOWN
             if row.settings.deny:
                 return Result.OK
-            self._merge(row, query, entry, fields)
+            self._merge(row, query, entry, fields, found=result in (Result.OK, Result.NEXT))
             if fields:
                 outcome.nodelay = outcome.nodelay or "nodelay" in fields
             if result is not Result.OK:
@@ -273,12 +280,17 @@ class PassdbChain:
                 query.login_user = fields["login_user"]
         return result
 
-    def _merge(self, row: PassdbRow, query: Query, entry: Entry, fields: dict[str, str]) -> None:
-        """The driver's fields and then those of the block. Raises ConfigError for a broken template."""
+    def _merge(self, row: PassdbRow, query: Query, entry: Entry, fields: dict[str, str], *, found: bool) -> None:
+        """The driver's fields and then those of the block. Raises ConfigError, Refused for a template that does not
+        work out, unless nothing was ``found`` for it to show."""
         if entry.fields and row.settings.fields_import_all:
             merge(fields, entry.fields)
         if row.templates:
-            merge(fields, row.templates.expanded(query, entry.fields, "passdb", entry.variables))
+            try:
+                merge(fields, row.templates.expanded(query, entry.fields, "passdb", entry.variables))
+            except RoostError:
+                if found:
+                    raise
 
     def _checked(
         self,

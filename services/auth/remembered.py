@@ -21,6 +21,7 @@ from roost.util.secret import Secret
 from services.auth.cache import AuthCache, Node, Proofs, key_of
 from services.auth.journal import Journal
 from services.auth.results import Result
+from services.auth.tasks import in_task
 
 FALLBACK = "Falling back to expired data from cache"
 KEPT = frozenset({Result.OK, Result.MISMATCH, Result.UNKNOWN, Result.SCHEME})
@@ -97,6 +98,7 @@ class UserdbMemory(Memory):
         if node is not None and holds:
             return node.fields
         try:
+            await in_task(driver)
             fields = await driver.find(query)
         except RoostError as error:
             if node is None or node.fields is None:
@@ -160,6 +162,7 @@ class Recall:
         node = self._node
         if node is None:
             try:
+                await in_task(driver)
                 return self._heard(await driver.find(self._query))
             except RoostError as error:
                 node = self._fall_back(error)
@@ -170,6 +173,7 @@ class Recall:
         node = self._node
         if node is None:
             try:
+                await in_task(driver)
                 return self._heard(await driver.verify(self._query, password))
             except RoostError as error:
                 node = self._fall_back(error)

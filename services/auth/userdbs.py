@@ -17,6 +17,7 @@ from services.auth.fields import USERDB_IMPORT, merge, renamed
 from services.auth.journal import Journal
 from services.auth.owners import resolve
 from services.auth.remembered import UserdbMemory
+from services.auth.tasks import in_task
 from services.auth.templates import FieldTemplates
 
 
@@ -90,6 +91,7 @@ class UserdbChain:
     async def _ask_one(self, row: UserdbRow, query: Query, fields: dict[str, str], journal: Journal) -> Found:
         try:
             if row.memory is None:
+                await in_task(row.driver)
                 found = await row.driver.find(query)
             else:
                 found = await row.memory.find(row.driver, query, journal)

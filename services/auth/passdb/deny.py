@@ -13,6 +13,7 @@ from services.auth.passdb.base import DriverContext
 class Deny:
     """See the head of this file."""
 
+    immediate = True  # no need of a task
     variables: frozenset[str] | None = frozenset()
     credentials = False
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from roost.auth.api import TOKEN_FAILURE, Entry, Outcome, Query
 from roost.errors import ConfigError, Unavailable
 from roost.settings.schema.auth import PassdbSettings
+from roost.settings.variables import variables_of
 from roost.util.secret import Secret
 from services.auth.passdb.base import DriverContext
 from services.auth.templates import FieldTemplates
@@ -51,6 +52,8 @@ class Oauth2:
         self._local = _local(settings) if settings.oauth2_introspection_mode == "local" else None
         self._asks = bool(settings.oauth2_tokeninfo_url or settings.oauth2_introspection_url)
         self._validates = self._asks or self._local is not None
+        wanted = {name for text in settings.fields.values() for name in variables_of(text)}
+        self._wanted = [name.removeprefix(PREFIX) for name in sorted(wanted) if name.startswith(PREFIX)]
         names = self._rules.variables | self._templates.variables | {"user"}
         self.variables: frozenset[str] | None = None
         if not self._validates and not any(":" in name for name in names):
@@ -90,7 +93,7 @@ class Oauth2:
             outcome = getattr(error, "outcome", Outcome.MISMATCH)
             return Entry(None, {TOKEN_FAILURE: failure} if failure else {}, outcome, str(error))
         fields = self._templates.expanded(query, members, PREFIX.removesuffix(":")) if self._templates else {}
-        return Entry(None, fields, variables={PREFIX + name: value for name, value in members.items()})
+        return Entry(None, fields, variables={PREFIX + name: members.get(name, "") for name in self._wanted})
 
     def _formed(self, token: Secret) -> str:
         """The token as text, when it has the form of one. Raises TokenRefused."""

@@ -10,6 +10,7 @@ from services.auth.passdb.base import DriverContext
 class Static:
     """Every user exists; what differs is in the block's ``fields``, which the chain expands."""
 
+    immediate = True  # no need of a task
     variables: frozenset[str] | None = frozenset()
 
     def __init__(self, settings: PassdbSettings, context: DriverContext) -> None:

@@ -13,6 +13,7 @@ from services.auth.passwd_file import open_files
 class PasswdFile:
     """See the head of this file."""
 
+    immediate = True  # no need of a task
     variables: frozenset[str] | None = None  # the file is in memory: a cache would only hold it twice
 
     def __init__(self, settings: UserdbSettings, context: DriverContext) -> None:

@@ -16,6 +16,7 @@ from services.auth.passdb.base import DriverContext
 class Prefetch:
     """See the head of this file."""
 
+    immediate = True  # no need of a task
     variables: frozenset[str] | None = None  # it is an answer already
 
     def __init__(self, settings: UserdbSettings, context: DriverContext) -> None:

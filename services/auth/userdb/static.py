@@ -18,6 +18,7 @@ NO_FIELDS: Mapping[str, str] = {}
 class Static:
     """See the head of this file."""
 
+    immediate = True  # no need of a task
     variables: frozenset[str] | None = None  # another passdb's answer is behind it
 
     def __init__(self, settings: UserdbSettings, context: DriverContext) -> None:

@@ -11,6 +11,7 @@ from roost.auth.api import Query
 from roost.settings.schema.auth import PassdbSettings, UserdbSettings
 
 PARAMETER, FIELD, USERDB_FIELD = "param_", "passdb_", "userdb_"
+VARIABLE = "variable:"  # in front of names of ``Entry.variables`` among a reply's fields
 LOCAL_DRIVERS = frozenset({"prefetch", "deny"})  # they say nothing that is not known already
 WORKER_DRIVERS = frozenset({"lua", "pam", "passwd"})  # their libraries, or their scripts, block
 

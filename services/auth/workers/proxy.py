@@ -10,7 +10,7 @@ from roost.errors import Unavailable
 from roost.ipc import auth_worker as wire
 from roost.settings.schema.auth import PassdbSettings, UserdbSettings
 from roost.util.secret import Secret
-from services.auth.workers.naming import arguments_of, database_id
+from services.auth.workers.naming import VARIABLE, arguments_of, database_id
 from services.auth.workers.pool import WorkerPool
 from services.auth.workers.serving import OUTCOME_OF
 
@@ -113,4 +113,8 @@ def _entry(reply: wire.Reply) -> Entry | None:
     outcome = OUTCOME_OF.get(reply.result)
     if outcome is None:
         raise Unavailable("Temporary failure.", detail=reply.reason or "the worker failed")
-    return Entry(reply.password or None, reply.fields, outcome, reply.reason, compare)
+    fields, variables = reply.fields, {}
+    if any(name.startswith(VARIABLE) for name in fields):
+        variables = {name.removeprefix(VARIABLE): text for name, text in fields.items() if name.startswith(VARIABLE)}
+        fields = {name: text for name, text in fields.items() if not name.startswith(VARIABLE)}
+    return Entry(reply.password or None, fields, outcome, reply.reason, compare, variables)

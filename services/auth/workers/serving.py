@@ -15,7 +15,7 @@ from roost.ipc.lines import LineSplitter
 from roost.net.connection import Connection, ConnectionLost
 from roost.util.secret import Secret
 from services.auth.workers.databases import traits_of
-from services.auth.workers.naming import query_of
+from services.auth.workers.naming import VARIABLE, query_of
 
 if TYPE_CHECKING:
     from services.auth.workers.main import WorkerRoom
@@ -235,7 +235,10 @@ def _entry_reply(request_id: int, entry: Entry | None, *, compare: bool = False)
         word = wire.COMPARE
     else:
         word = {wire.RESULT_OK: wire.OK, wire.RESULT_NEXT: wire.NEXT}.get(result, wire.FAIL)
-    return wire.Reply(request_id, word, result, "", entry.password or "", entry.reason, entry.fields)
+    fields = entry.fields
+    if entry.variables:
+        fields = {**fields, **{VARIABLE + name: value for name, value in entry.variables.items()}}
+    return wire.Reply(request_id, word, result, "", entry.password or "", entry.reason, fields)
 
 
 def _failed(request_id: int, reason: str) -> wire.Reply:
