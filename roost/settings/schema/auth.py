@@ -225,7 +225,7 @@ class PassdbSettings(
         "auto",
         type=ENUM,
         choices=("auto", "no", "yes"),
-        text="Ask this database in an auth-worker process; auto = yes for ldap, lua, pam and passwd.",
+        text="Ask this database in an auth-worker process; auto = yes for lua, pam and passwd.",
     )
     username_filter: tuple[str, ...] = setting((), type=BOOLLIST, text="Used for these users; * wildcard, ! excludes.")
 
@@ -263,5 +263,5 @@ class UserdbSettings(UserdbSqlSettings, UserdbLdapSettings, UserdbPasswdSettings
         "auto",
         type=ENUM,
         choices=("auto", "no", "yes"),
-        text="Ask this database in an auth-worker process; auto = yes for ldap, lua, pam and passwd.",
+        text="Ask this database in an auth-worker process; auto = yes for lua, pam and passwd.",
     )
