@@ -10,7 +10,10 @@ from typing import Any
 
 from lupa.lua54 import LuaError, LuaMemoryError, LuaRuntime, LuaSyntaxError, lua_type
 
-__all__ = ["LuaError", "LuaMemoryError", "LuaSyntaxError", "lua_type", "new_runtime"]
+__all__ = ["LuaError", "LuaMemoryError", "LuaSyntaxError", "LuaTable", "lua_type", "new_runtime"]
+
+LuaTable = type(LuaRuntime(register_eval=False, register_builtins=False).table())
+"""What a Lua table is in Python."""
 
 MIN_LIMIT_OCTETS = 256 * 1024  # a smaller limit could not hold the libraries
 

@@ -21,7 +21,7 @@ from roost.lua.api import dovecot, event
 from roost.lua.api.base import Api, Function, HostOperation
 from roost.lua.bridge import Bridge, LuaFailure, NoFunction
 from roost.lua.modules import BUILT_IN
-from roost.lua.runtime import LuaError
+from roost.lua.runtime import LuaError, LuaTable
 from roost.lua.values import from_lua
 from roost.settings.schema.lua import LuaSettings
 
@@ -37,6 +37,7 @@ class Pushed(ABC):
 ApiSource = Api | Callable[["Script"], Api]
 """A family, or what makes it for one script (when its functions need the script)."""
 
+PLAIN = frozenset({str, int, bool, dict, float, bytes, LuaTable})
 BASE: tuple[ApiSource, ...] = (dovecot.make, event.make, *BUILT_IN)
 
 
@@ -134,7 +135,7 @@ class Script:
         """A Python value as a Lua one, for ``call``. Events become event objects, mappings tables, ``Pushed`` what
         they make of themselves."""
         kind = type(value)
-        if kind is str or kind is int or value is None:
+        if kind in PLAIN or value is None:
             return self._bridge.to_lua(value)
         if isinstance(value, Pushed):
             return value.push(self)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from roost.lua.runtime import lua_type
+from roost.lua.runtime import LuaTable, lua_type
 
 MAX_DEPTH = 32
 MAX_ITEMS = 100_000
@@ -58,8 +58,8 @@ def from_lua(value: Any, depth: int = 0) -> Any:
         return text_from_lua(value)
     if value is None or kind is int or kind is bool or kind is float:
         return value
-    if (other := lua_type(value)) != "table":
-        return Opaque(str(other))
+    if kind is not LuaTable:
+        return Opaque(str(lua_type(value)))
     if depth >= MAX_DEPTH:
         raise ScriptError("table is nested too deeply")
     made: dict[Any, Any] = {}
@@ -98,6 +98,8 @@ def to_lua(runtime: Any, value: Any) -> Any:
             elif item is not None:
                 made[to_lua(runtime, key)] = to_lua(runtime, item)
         return runtime.table_from(made)
+    if kind is LuaTable:
+        return value
     if isinstance(value, Mapping):
         return runtime.table_from({to_lua(runtime, k): to_lua(runtime, v) for k, v in value.items() if v is not None})
     if isinstance(value, (list, tuple)):
