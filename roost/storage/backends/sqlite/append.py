@@ -33,6 +33,8 @@ _BLOB = "INSERT INTO blob VALUES (?, ?)"
 _MESSAGE = "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)"
 _SMALL_ONE = ";".join((_COUNT, _BODY, _MESSAGE, LOG))  # all that one small message needs
 _CACHE = "INSERT OR REPLACE INTO cache VALUES (?, ?, ?, ?, ?, ?)"
+_CACHE_LATE = """INSERT OR IGNORE INTO cache SELECT ?1, ?2, ?3, ?4, ?5, ?6
+    WHERE EXISTS (SELECT 1 FROM body WHERE id = ?1) OR EXISTS (SELECT 1 FROM blob WHERE id = ?1)"""
 
 
 @dataclass(slots=True)
@@ -46,7 +48,9 @@ class _Prepared:
 def cache_row(body: int, data: bytes, limits: parts.Limits, marks: list[int] | None = None) -> tuple[object, ...]:
     """The row of ``cache`` for a body."""
     derived = derive(data, limits, marks)
-    fields = encode_fields(data, header_stop(data, 0, derived.header_octets))
+    body_at = derived.header_octets
+    ends = body_at >= 3 and data.startswith(b"\n\r\n", body_at - 3)  # nearly always: then it need not be looked for
+    fields = encode_fields(data, body_at - 2 if ends else header_stop(data, 0, body_at))
     return (body, derived.envelope, derived.body, derived.bodystructure, derived.header_octets, fields)
 
 
@@ -183,12 +187,7 @@ class Append:
 
 def keep_cache_rows(tx: Transaction, rows: list[tuple[object, ...]]) -> None:
     """Store what was derived later; not for bodies that are gone by now."""
-    for row in rows:
-        tx.execute(
-            """INSERT OR IGNORE INTO cache SELECT ?, ?, ?, ?, ?, ?
-            WHERE EXISTS (SELECT 1 FROM body WHERE id = ?) OR EXISTS (SELECT 1 FROM blob WHERE id = ?)""",
-            (*row, row[0], row[0]),
-        )
+    tx.executemany(_CACHE_LATE, rows)
 
 
 def set_keywords(tx: Transaction, mailbox: int, table: tuple[str, ...]) -> None:

@@ -39,11 +39,12 @@ class Transaction:
     they are known for sure; whoever changes them otherwise than by an append empties it (the writer does).
     """
 
-    __slots__ = ("boxes", "entries", "execute", "hints", "modseq", "now", "username")
+    __slots__ = ("boxes", "entries", "execute", "executemany", "hints", "modseq", "now", "username")
 
     def __init__(self, connection: apsw.Connection, username: str, now: int, modseq: int | None = None) -> None:
         """``modseq`` None: read the last one given out."""
         self.execute: Callable[..., Any] = connection.execute
+        self.executemany: Callable[..., Any] = connection.executemany
         self.username = username
         self.now = now
         self.hints: list[Update] = []

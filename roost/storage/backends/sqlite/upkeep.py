@@ -60,7 +60,7 @@ class Upkeep:
         """Deliveries to a mailbox that nobody reads still get a snapshot now and then, so that its first reader does
         not find a year of journal."""
         store = self._store
-        if uids.last % APPENDS_TO_FOLD < len(uids) and number in store.boxes:
+        if (uids.first - 1) // APPENDS_TO_FOLD != uids.last // APPENDS_TO_FOLD and number in store.boxes:
             store.refresh()
             box = store.boxes.get(number)
             if box is not None:
