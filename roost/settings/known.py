@@ -65,7 +65,7 @@ DOVECOT_SERVICES = _words(
 
 DOVECOT_SECTIONS = _words(
     """
-    acl auth_policy dict_map dict_server doveadm_server event_exporter execute fs ldap lua mail_attribute
+    acl dict_map dict_server doveadm_server event_exporter execute fs ldap lua mail_attribute
     metric metric_group_by mysql notify_status plugin push_notification quota
     quota_over_status quota_warning sieve_script ssl_client stats_server
     """
@@ -102,12 +102,8 @@ INSTEAD: dict[str, str] = {
 
 DOVECOT_KEYS = _words(
     """
-    auth_debug_passwords auth_gssapi_hostname auth_krb5_keytab
-    auth_master_socket_path auth_policy_check_after_auth auth_policy_check_before_auth
-    auth_policy_hash_mech auth_policy_hash_nonce auth_policy_hash_truncate auth_policy_log_only
-    auth_policy_reject_on_fail auth_policy_report_after_auth auth_policy_request_attributes
-    auth_policy_server_api_header auth_policy_server_url auth_proxy_self
-    auth_use_winbind auth_verbose_passwords auth_winbind_helper_path
+    auth_debug_passwords auth_gssapi_hostname auth_krb5_keytab auth_master_socket_path auth_proxy_self
+    auth_use_winbind auth_winbind_helper_path
     auth_worker_max_count dict_proxy_idle_timeout dict_proxy_name dict_proxy_slow_warn
     dict_proxy_socket_path dns_client_socket_path dns_client_timeout dotlock_use_excl doveadm_allowed_commands
     doveadm_api_key doveadm_password doveadm_port doveadm_socket_path doveadm_ssl doveadm_username

@@ -17,6 +17,7 @@ from roost.worker.offload import Offload
 from services.auth.cache import MIN_SIZE_OCTETS, AuthCache, Proofs
 from services.auth.core import Authenticator
 from services.auth.credentials import Fakes
+from services.auth.given import shown
 from services.auth.hashing import Hasher
 from services.auth.installed import installed
 from services.auth.passdb import DEFAULT_SCHEMES, PASSDBS
@@ -90,6 +91,7 @@ class Builder:
             log,
             verbose=logging.auth_verbose,
             debug=logging.auth_debug,
+            shown=shown(logging.auth_verbose_passwords),
         )
         self._here: list[Passdb | Userdb] = []  # drivers of this process
         shared: dict[str, object] = {"config": config, "schemes": self._schemes}

@@ -17,8 +17,10 @@ from roost.sasl.base import Anonymous, Lookup, Verify
 from roost.settings.schema.auth import AuthSettings
 from roost.util.secret import Secret
 from services.auth.fields import PROXY, USERDB_PREFIX, settle_proxy, visible
+from services.auth.given import Shown
 from services.auth.journal import Journal
 from services.auth.passdbs import PassdbChain, PassdbOutcome, Result
+from services.auth.policy import REFUSED, Attempt, Policy
 from services.auth.userdbs import Found, UserdbChain, UserdbOutcome
 from services.auth.username import BadName, NameRules, password_allowed
 
@@ -62,6 +64,7 @@ class Candidate:
     outcome: PassdbOutcome = field(repr=False)
     credentials: bytes = field(repr=False)
     journal: Journal = field(repr=False)
+    attempt: Attempt | None = field(default=None, repr=False)  # as the policy server sees it
 
     @property
     def temporary(self) -> bool:
@@ -81,8 +84,12 @@ class Authenticator:
         *,
         verbose: bool,
         debug: bool,
+        shown: Shown | None = None,
     ) -> None:
+        """``shown``: what the log may tell of wrong passwords."""
+        self._shown = shown
         self.settings = settings
+        self.policy: Policy | None = None
         self._names = names
         self._passdbs = passdbs
         self._userdbs = userdbs
@@ -124,12 +131,29 @@ class Authenticator:
             return Verdict(False, name)
         original = verify.authcid.decode("utf-8")
         query = Query(name, parameters, mechanism, original, False, parameters.service, "", wanted)
+        if self._shown is not None:
+            journal.given = self._shown.text(verify.password.reveal())
+        attempt = Attempt(self.policy, query, verify.password, journal) if self.policy is not None else None
+        if attempt is not None and not await attempt.before():
+            return await self._judged(attempt, Verdict(False, name))
         outcome = await chain.ask(query, verify.password, key, journal)
         if journal.stepping:
             journal.step("", "passdb lookup finished: " + outcome.result.value)
         if outcome.result is not Result.OK:
-            return _refusal(outcome)
-        return await self._welcome(query, outcome, original, journal, with_userdb, verify.password if login else None)
+            verdict = _refusal(outcome)
+        else:
+            shown = verify.password if login else None
+            verdict = await self._welcome(query, outcome, original, journal, with_userdb, shown)
+        return verdict if attempt is None else await self._judged(attempt, verdict, outcome.result)
+
+    async def _judged(self, attempt: Attempt, verdict: Verdict, result: Result = Result.OK) -> Verdict:
+        """The policy server has the last word."""
+        fail_type = ""
+        if not verdict.ok:
+            fail_type = "internal" if verdict.internal else FAIL_TYPES.get(result, "credentials")
+        if await attempt.after(ok=verdict.ok, fail_type=fail_type) or not verdict.ok:
+            return verdict
+        return Verdict(False, verdict.user)
 
     async def candidate(self, lookup: Lookup, mechanism: str, parameters: wire.Parameters, *, key: str) -> Candidate:
         """Whom the databases know by this name, for a mechanism that sees no password. Who must not get in (no such
@@ -147,15 +171,27 @@ class Authenticator:
             refused = _no_masters(login_user)
         journal.user = name
         query = Query(name, parameters, mechanism, original, False, parameters.service, "", login_user)
+        attempt = None
+        if self.policy is not None and not refused:
+            attempt = Attempt(self.policy, query, None, journal)
+            if not await attempt.before():
+                refused = REFUSED
         wanted = chain.wanted(lookup.scheme, name, lookup.hashed_as)
         if refused:
-            journal.failed("", refused)
+            if refused is not REFUSED:
+                journal.failed("", refused)
             outcome = await chain.pretend(query, wanted, key)
         else:
             outcome = await chain.ask(query, wanted, key, journal)
         if journal.stepping:
             journal.step("", "passdb lookup finished: " + outcome.result.value)
-        return Candidate(query, name, original, outcome, wanted.data, journal)
+        return Candidate(query, name, original, outcome, wanted.data, journal, attempt)
+
+    async def concluded(self, candidate: Candidate, verdict: Verdict) -> Verdict:
+        """What ``admit`` or ``refuted`` said, unless the policy server says else."""
+        if candidate.attempt is None:
+            return verdict
+        return await self._judged(candidate.attempt, verdict, candidate.outcome.result)
 
     async def admit(self, candidate: Candidate, *, with_userdb: bool, login: bool = False) -> Verdict:
         """The proof is right; but was the candidate real, and is there whom a master user wants to be?"""
@@ -305,6 +341,14 @@ def _tell_proxy(fields: dict[str, str | None], outcome: PassdbOutcome, password:
     if outcome.master_user and "master" not in fields:
         fields["master"] = outcome.master_user
 
+
+FAIL_TYPES: Mapping[Result, str] = {
+    Result.INTERNAL: "internal",
+    Result.UNKNOWN: "account",
+    Result.DISABLED: "disabled",
+    Result.EXPIRED: "expired",
+}
+"""What the policy server is told of a failure; all others are the credentials'."""
 
 CODES: Mapping[Result, str] = {
     Result.INTERNAL: wire.TEMP_FAIL,

@@ -1,4 +1,4 @@
-"""From a passdb's settings to those of the HTTP client, and to a TLS context for other clients."""
+"""From a block's settings to those of the HTTP client, and to a TLS context for other clients."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import ssl
 from roost.clients.http.settings import HttpSettings, check
 from roost.clients.http.tls import TlsSettingError, build_client_context
 from roost.errors import ConfigError
-from roost.settings.schema.auth import PassdbSettings
+from roost.settings.schema.http_client import HttpClientSettings
 
 HTTP, TLS = "http_", "ssl_client_"
 
 
-def http_settings(settings: PassdbSettings) -> HttpSettings:
+def http_settings(settings: HttpClientSettings) -> HttpSettings:
     """The block's settings of the HTTP client. Raises ConfigError."""
     values = {}
     for name in HttpSettings.__slots__:
@@ -24,7 +24,7 @@ def http_settings(settings: PassdbSettings) -> HttpSettings:
     return made
 
 
-def tls_context(settings: PassdbSettings) -> ssl.SSLContext:
+def tls_context(settings: HttpClientSettings) -> ssl.SSLContext:
     """For a client that speaks TLS by itself. Raises ConfigError."""
     try:
         return build_client_context(http_settings(settings))

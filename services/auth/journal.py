@@ -17,13 +17,14 @@ SHOWN_NAME_CHARS = 64
 class Journal:
     """One request's lines."""
 
-    __slots__ = ("_debug", "_log", "_mechanism", "_parameters", "_verbose", "user")
+    __slots__ = ("_debug", "_log", "_mechanism", "_parameters", "_verbose", "given", "user")
 
     def __init__(
         self, log: Log, user: str, mechanism: str, parameters: Mapping[str, str], *, verbose: bool, debug: bool
     ) -> None:
         self._log = log
         self.user = user
+        self.given = ""  # of the password, to be told of a wrong one: only where the administrator wants that
         self._mechanism = mechanism
         self._parameters = parameters
         self._verbose = verbose or debug
@@ -49,6 +50,10 @@ class Journal:
         """What happened, for an administrator who looks closely."""
         if self._debug:
             self._out().debug(f"{database}: {text}" if database else text)
+
+    def note(self, text: str) -> None:
+        """What is to be told in any case, and is no error."""
+        self._out().info(text)
 
     def error(self, database: str, text: str) -> None:
         """Something the administrator must know."""

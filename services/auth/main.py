@@ -19,6 +19,7 @@ from roost.settings.schema.anvil import AnvilSettings
 from roost.settings.schema.auth import AuthSettings
 from roost.settings.schema.logging import LoggingSettings
 from roost.settings.schema.master import MasterSettings
+from roost.settings.schema.policy import AuthPolicyHttpSettings, AuthPolicySettings
 from roost.settings.schema.services import UnixListener
 from roost.worker.service import Service, Worker
 from services.auth.build import Builder
@@ -26,8 +27,10 @@ from services.auth.client import ClientConnection
 from services.auth.core import Authenticator, Verdict
 from services.auth.failures import FailureQueue
 from services.auth.hashing import Hasher
+from services.auth.http_settings import http_settings
 from services.auth.lookups import LookupConnection
 from services.auth.penalty import PenaltyKeeper
+from services.auth.policy import Policy
 from services.auth.remembered import Caching
 from services.auth.request import Request, State
 from services.auth.short import ShortWay
@@ -117,6 +120,9 @@ class AuthRoom:
 
         Conversations that wait for their client get DRAIN_SECS, unless the process is to stop at once.
         """
+        policy = self.core.policy
+        if policy is not None:
+            policy.end()
         patience = self.loop.time() + (0 if politely else DRAIN_SECS)
         while True:
             self.failures.flush()
@@ -131,6 +137,8 @@ class AuthRoom:
             connection.close()
         self.workers.close()
         await self.penalties.stop()
+        if policy is not None:
+            await policy.close()
         await self.end()
         self.hasher.close()
 
@@ -182,7 +190,10 @@ async def start(worker: Worker) -> AuthRoom:
     await builder.check()
     if "external" in settings.auth_mechanisms and not settings.auth_ssl_username_from_cert:
         worker.log.warning("EXTERNAL lets nobody in: auth_ssl_username_from_cert = no, so certificates name nobody")
-    short = ShortWay(settings, builder.passdbs, builder.userdbs, debug=logging.auth_debug)
+    policy = builder.core.policy = _policy(worker)
+    short = ShortWay(
+        settings, builder.passdbs, builder.userdbs, debug=logging.auth_debug, told_to_others=policy is not None
+    )
     room = AuthRoom(worker, settings, builder.core, hasher, short, workers)
     room.caching = builder.caching
     room.end = builder.close
@@ -198,6 +209,18 @@ def _penalties(worker: Worker) -> PenaltyKeeper:
     path = next((one.path for one in listeners if isinstance(one, UnixListener) and one.type == PENALTY_SOCKET), "")
     limit = worker.config.section(AnvilSettings).anvil_max_penalties
     return PenaltyKeeper(path, worker.log, limit=limit, pid=worker.pid, now=time.time)
+
+
+def _policy(worker: Worker) -> Policy | None:
+    """Who else has a say, if anybody has. Raises ConfigError."""
+    settings = worker.config.section(AuthPolicySettings)
+    if not settings.auth_policy_server_url:
+        return None
+    from roost.clients.http.client import HttpClient
+
+    http = worker.config.element(AuthPolicyHttpSettings, (("auth_policy", ""),))
+    client = HttpClient(http_settings(http), worker.log)
+    return Policy(settings, client, lambda report: worker.spawn(report, "policy report"))
 
 
 def _workers(worker: Worker, settings: AuthSettings) -> WorkerPool:

@@ -248,7 +248,7 @@ class PassdbChain:
             if entry is None or result is Result.UNKNOWN:
                 if password is not None and not verified and not by_itself:
                     await self.judge.waste(row, query, password, key)
-                journal.failed(row.name, _text(Result.UNKNOWN, entry))
+                journal.failed(row.name, _text(Result.UNKNOWN, entry) + journal.given)
                 return Result.UNKNOWN
             if row.settings.deny:
                 return Result.OK
@@ -256,7 +256,7 @@ class PassdbChain:
             if fields:
                 outcome.nodelay = outcome.nodelay or "nodelay" in fields
             if result is not Result.OK:
-                journal.failed(row.name, _text(result, entry))
+                journal.failed(row.name, _text(result, entry) + (journal.given if result is Result.MISMATCH else ""))
                 outcome.reason = fields.get("reason", "")
                 outcome.token_failure = fields.get(TOKEN_FAILURE, "")
                 return result

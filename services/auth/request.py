@@ -178,9 +178,10 @@ class Request:
             self.candidate.journal.failed("", turn.detail)
         elif isinstance(turn, Proved):
             verdict = await core.admit(self.candidate, with_userdb=with_userdb, login=self.connection.login)
+            verdict = await core.concluded(self.candidate, verdict)
             verdict.final = turn.data
             return verdict
-        return core.refuted(self.candidate)
+        return await core.concluded(self.candidate, core.refuted(self.candidate))
 
     def release(self) -> None:
         """The delay is over: answer."""

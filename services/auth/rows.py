@@ -128,7 +128,7 @@ class Judge:
             if row.rehash is not None and stored.scheme.name != row.rehash.name and "password" not in fields:
                 self._rehash(row, row.rehash, query, password, journal)
             return Result.OK
-        journal.failed(row.name, "Password mismatch")
+        journal.failed(row.name, "Password mismatch" + journal.given)
         return Result.MISMATCH
 
     async def waste(self, row: PassdbRow, query: Query, password: Secret | Wanted, key: str) -> None:

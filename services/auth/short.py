@@ -77,7 +77,9 @@ class ShortWay:
         userdbs: Callable[[str], UserdbChain],
         *,
         debug: bool,
+        told_to_others: bool = False,
     ) -> None:
+        """``told_to_others``: every authentication is some other server's business too."""
         self._settings = settings
         self._passdbs = passdbs
         self._userdbs = userdbs
@@ -85,6 +87,7 @@ class ShortWay:
         self._schemes = ALL_SCHEMES if settings.auth_allow_weak_schemes else SCHEMES
         self._never = (
             debug
+            or told_to_others
             or "plain" not in [name.lower() for name in settings.auth_mechanisms]
             or settings.auth_ssl_require_client_cert
             or settings.auth_ssl_username_from_cert

@@ -18,6 +18,7 @@ from roost.settings.schema.mail import MailboxSettings, MailSettings, NamespaceS
 from roost.settings.schema.master import MasterSettings
 from roost.settings.schema.notify import NotifySettings
 from roost.settings.schema.oauth2 import LOCAL_VALIDATION
+from roost.settings.schema.policy import AuthPolicySettings
 from roost.settings.schema.services import (
     FifoListener,
     InetBlock,
@@ -34,6 +35,7 @@ AREAS: tuple[type, ...] = (
     LoggingSettings,
     SslSettings,
     AuthSettings,
+    AuthPolicySettings,
     MailSettings,
     ImapSettings,
     LmtpSettings,
@@ -65,10 +67,13 @@ PARENTS: dict[str, tuple[str, ...]] = {
 }
 """List filters that stand inside another one only; all others stand inside none."""
 
-NAMED_FILTERS: tuple[str, ...] = ("ssl_server", "oauth2", LOCAL_VALIDATION)
+NAMED_FILTERS: tuple[str, ...] = ("ssl_server", "oauth2", LOCAL_VALIDATION, "auth_policy")
 """``name { … }`` sections: a prefix of the keys inside."""
 
-INSIDE: dict[str, tuple[str, ...]] = {"oauth2": ("http_client_", "ssl_client_")}
+INSIDE: dict[str, tuple[str, ...]] = {
+    "oauth2": ("http_client_", "ssl_client_"),
+    "auth_policy": ("http_client_", "ssl_client_"),
+}
 """Named filter → prefixes of the keys that have a value of their own inside it."""
 
 INLINE: dict[str, str] = {"dict": LOCAL_VALIDATION}
@@ -82,6 +87,7 @@ __all__ = [
     "NAMED_FILTERS",
     "PARENTS",
     "AnvilSettings",
+    "AuthPolicySettings",
     "AuthSettings",
     "DictSettings",
     "DoveadmSettings",

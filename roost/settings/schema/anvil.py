@@ -17,8 +17,8 @@ class AnvilSettings:
         type=UINT,
         low=1,
         unit="addresses",
-        text="Addresses with failed logins remembered at once, each for 29 s after its last failure; above it the oldest "
-        "is forgotten.",
+        text="Addresses with failed logins remembered at once, each for 29 s after its last failure; above it the "
+        "oldest is forgotten.",
     )
     anvil_max_sessions: int = setting(
         200000, type=UINT, low=1, unit="sessions", text="Sessions remembered at once; further ones are not counted."

@@ -95,5 +95,6 @@ class ImapSettings:
     login_trusted_networks: tuple[str, ...] = setting(
         (),
         type=NETS,
-        text="Clients that may send passwords without TLS and tell the real client's address; failed logins have no penalty.",
+        text="Clients that may send passwords without TLS and tell the real client's address; their failed logins have "
+        "no penalty.",
     )

@@ -18,6 +18,12 @@ class LoggingSettings:
 
     auth_debug: bool = setting(False, type=BOOL, text="Log every step of authentication (never passwords).")
     auth_verbose: bool = setting(False, type=BOOL, text="Log why an authentication failed.")
+    auth_verbose_passwords: str = setting(
+        "no",
+        type=STR,
+        text="With auth_verbose: show wrong passwords in the log: no, yes or plain, sha1 (their hash); :N behind it = "
+        "at most N characters.",
+    )
     debug_log_path: str = setting(
         "", type=STR, by_connection=False, text='Target of debug lines. "" = as info_log_path.'
     )
