@@ -79,7 +79,7 @@ class Oauth2Settings:
         False,
         type=BOOL,
         key="oauth2_use_worker_with_mech",
-        text="oauth2: verify the tokens of OAUTHBEARER and XOAUTH2 in an auth-worker.",
+        text="oauth2: ask in an auth-worker; as use_worker = yes.",
     )
     oauth2_username_attribute: str = setting(
         "email", type=STR, key="oauth2_username_attribute", text="oauth2: member that names the user."

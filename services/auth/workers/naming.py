@@ -29,7 +29,10 @@ def uses_worker(settings: PassdbSettings | UserdbSettings) -> bool:
     driver = settings.driver or settings.name
     if driver in LOCAL_DRIVERS:
         return False
-    return driver in WORKER_DRIVERS if settings.use_worker == "auto" else settings.use_worker == "yes"
+    if settings.use_worker != "auto":
+        return settings.use_worker == "yes"
+    asked_for = driver == "oauth2" and isinstance(settings, PassdbSettings) and settings.oauth2_use_worker_with_mech
+    return asked_for or driver in WORKER_DRIVERS
 
 
 def database_id(settings: PassdbSettings | UserdbSettings) -> str:
