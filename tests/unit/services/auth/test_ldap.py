@@ -1,9 +1,7 @@
-"""passdb and userdb ldap on a real slapd: the drivers' suites by bind and by search, and failures of the server."""
+"""passdb and userdb ldap on a real slapd: the drivers' suites by bind and by search, names, fields, the start."""
 
 from __future__ import annotations
 
-import asyncio
-import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,87 +10,27 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kit.slapd import ADMIN, PASSWORD, Slapd, directory
-from kit.wait import nothing_happens, until
+from kit.ldap_users import FIELDS, add, binding, fill, find, passdb, userdb, verify
+from kit.slapd import Slapd, directory
 
-from roost.auth.api import Outcome, Passdb, Query, Userdb, Verifier, verifier_of
+from roost.auth.api import Outcome, Passdb, Query, Userdb
 from roost.errors import ConfigError, Unavailable
-from roost.events.log import Log, Sink
-from roost.settings.schema.auth import PassdbSettings, UserdbSettings
 from roost.testing.passdb import (
     HOSTILE_NAMES,
     KNOWN_PASSWORD,
     USERS,
-    DriverContext,
     PassdbSuite,
     StoredUser,
-    driver_context,
 )
 from roost.testing.userdb import Place, UserdbSuite
-from roost.util.secret import Secret
 from services.auth.ldap import escape
-from services.auth.passdb import PASSDBS
-from services.auth.userdb import USERDBS
 
 pytestmark = pytest.mark.interop
-
-PERSON = ("inetOrgPerson", "posixAccount")
-FILTER = "(&(objectClass=posixAccount)(uid=%{user}))"
-FIELDS = {
-    "password": "%{ldap:userPassword}",
-    "allow_nets": "%{ldap:roomNumber}",
-    "userdb_quota": "%{ldap:employeeType}",
-}
 
 
 @pytest.fixture(autouse=True, scope="module")
 def server() -> Slapd:
     return directory()
-
-
-def add(branch: str, number: int, name: str, **more: Any) -> str:
-    dn = f"cn=n{number},{branch}"
-    fields = {"sn": "x", "uid": name.encode(), "uidNumber": 1000 + number, "gidNumber": 100, "homeDirectory": "/h"}
-    given = {key: value for key, value in {**fields, **more}.items() if value is not None}
-    directory().add(dn, PERSON, given)
-    return dn
-
-
-def fill(branch: str, users: Sequence[StoredUser]) -> None:
-    directory().empty(branch)
-    for number, user in enumerate(users):
-        more = {"roomNumber": user.fields.get("allow_nets"), "employeeType": user.fields.get("userdb_quota")}
-        add(branch, number, user.name, userPassword=user.password.removeprefix("{PLAIN}"), **more)
-
-
-def connection(branch: str, **more: Any) -> dict[str, Any]:
-    return {
-        "ldap_uris": directory().uri,
-        "ldap_base": branch,
-        "ldap_auth_dn": ADMIN,
-        "ldap_auth_dn_password": PASSWORD,
-        **more,
-    }
-
-
-def passdb(branch: str, *, context: DriverContext | None = None, **more: Any) -> Passdb:
-    more = {"ldap_filter": FILTER, **connection(branch), **more}
-    return PASSDBS["ldap"](PassdbSettings(name="ldap", **more), context or driver_context())
-
-
-def binding(branch: str, **more: Any) -> Passdb:
-    return passdb(branch, ldap_bind=True, **more)
-
-
-def find(driver: Passdb | Userdb, name: str) -> Any:
-    return asyncio.run(driver.find(Query(name)))  # type: ignore[arg-type]  # of either
-
-
-def verify(driver: Passdb, name: str, password: bytes) -> Outcome | None:
-    verifier = verifier_of(driver)
-    assert verifier is not None
-    entry = asyncio.run(verifier.verify(Query(name), Secret(password)))
-    return None if entry is None else entry.outcome
 
 
 class TestPassdb(PassdbSuite):
@@ -177,12 +115,6 @@ class TestUserdb(UserdbSuite):
             "quota_mail_size": "%{ldap:employeeType}",
         }
         return userdb(branch, fields=fields, ldap_page_size=2)
-
-
-def userdb(branch: str, **more: Any) -> Userdb:
-    listing = {"ldap_iterate_filter": "(objectClass=posixAccount)", "ldap_iterate_fields": {"user": "%{ldap:uid}"}}
-    made = UserdbSettings(name="ldap", **{"ldap_filter": FILTER, **listing, **connection(branch), **more})
-    return USERDBS["ldap"](made, driver_context())
 
 
 @pytest.fixture(scope="module")
@@ -280,147 +212,6 @@ def test_several_entries_are_a_failure(branch: str) -> None:
         find(passdb(branch, fields=FIELDS, ldap_filter="(objectClass=posixAccount)"), "alice")
     with pytest.raises(Unavailable, match="noSuchObject"):
         find(passdb("ou=nothing,dc=example,dc=org", fields=FIELDS), "alice")
-
-
-def test_many_at_once(branch: str) -> None:
-    driver = passdb(branch, fields=FIELDS, ldap_connection_limit=2)
-
-    async def run() -> list[Any]:
-        return await asyncio.gather(*(driver.find(Query("alice" if n % 2 else "mallory")) for n in range(50)))
-
-    assert [entry is not None for entry in asyncio.run(run())] == [bool(number % 2) for number in range(50)]
-
-
-def test_too_many_waiting_are_told_to_come_back(branch: str) -> None:
-    driver = passdb(branch, fields=FIELDS, ldap_connection_limit=1, ldap_queue_limit=5)
-
-    async def run() -> list[Any]:
-        return await asyncio.gather(*(driver.find(Query("alice")) for _ in range(20)), return_exceptions=True)
-
-    assert sum(isinstance(one, Unavailable) for one in asyncio.run(run())) == 14
-
-
-@pytest.mark.parametrize("scheme", ["ldap", "ldaps"])
-@pytest.mark.filterwarnings("ignore:ssl.match_hostname:DeprecationWarning")
-def test_tls_and_whom_it_trusts(server: Slapd, branch: str, scheme: str) -> None:
-    address: dict[str, Any] = {"ldap_uris": server.tls}
-    if scheme == "ldap":
-        address = {"ldap_uris": server.tcp, "ldap_starttls": True}
-    trusted = {"ssl_client_ca_file": str(server.ca_file)}
-    assert find(passdb(branch, fields=FIELDS, **address, **trusted), "alice") is not None
-    with pytest.raises(Unavailable, match=r"(?i)certificate"):
-        find(passdb(branch, fields=FIELDS, **address), "alice")
-    assert find(passdb(branch, fields=FIELDS, **address, ssl_client_require_valid_cert=False), "alice") is not None
-    address["ldap_uris"] = address["ldap_uris"].replace("127.0.0.1", "localhost")
-    with pytest.raises(Unavailable, match=r"(?i)certificate"):
-        find(passdb(branch, fields=FIELDS, **address, **trusted), "alice")
-
-
-def test_a_server_that_dies_is_found_again(server: Slapd, branch: str) -> None:
-    searching, verifying = passdb(branch, fields=FIELDS), binding(branch)
-    verifier = verifier_of(verifying)
-    assert verifier is not None
-
-    async def run(verifier: Verifier) -> None:
-        secret = Secret(KNOWN_PASSWORD)
-        assert await searching.find(Query("alice")) is not None
-        assert await verifier.verify(Query("alice"), secret) is not None
-        server.stop()
-        for _ in range(2):
-            with pytest.raises(Unavailable):
-                await searching.find(Query("alice"))
-            with pytest.raises(Unavailable):
-                await verifier.verify(Query("alice"), secret)
-        await asyncio.to_thread(server.start)
-        found: list[Any] = []
-
-        async def again() -> None:
-            while len(found) < 2:
-                try:
-                    found.append(await searching.find(Query("alice")))
-                    found.append(await verifier.verify(Query("alice"), secret))
-                except Unavailable:
-                    found.clear()
-                    await nothing_happens(0.02)
-
-        task = asyncio.ensure_future(again())
-        await until(task.done, "found again", 20)
-        assert found[1].outcome is Outcome.OK
-
-    asyncio.run(run(verifier))
-
-
-def test_a_server_that_restarts_between_two_questions_is_not_noticed(server: Slapd, branch: str) -> None:
-    driver = passdb(branch, fields=FIELDS)
-    assert find(driver, "alice") is not None
-    server.stop()
-    server.start()
-    assert find(driver, "alice") is not None
-
-
-def test_a_frozen_server_is_a_temporary_failure_and_the_loop_turns(server: Slapd, branch: str) -> None:
-    driver = passdb(branch, fields=FIELDS, ldap_request_timeout_msecs=1000)
-    assert find(driver, "alice") is not None
-    server.pause(True)
-    try:
-
-        async def run() -> int:
-            task = asyncio.ensure_future(driver.find(Query("alice")))
-            turns = 0
-            while not task.done():
-                await nothing_happens(0.005)
-                turns += 1
-            with pytest.raises(Unavailable):
-                task.result()
-            return turns
-
-        assert asyncio.run(run()) > 10
-    finally:
-        server.pause(False)
-
-
-def test_of_several_servers_one_that_answers_is_asked(branch: str) -> None:
-    with socket.socket() as dead:
-        dead.bind(("127.0.0.1", 0))
-        uris = f"ldap://127.0.0.1:{dead.getsockname()[1]} {directory().uri}"
-        assert find(passdb(branch, fields=FIELDS, ldap_uris=uris), "alice") is not None
-
-
-def test_no_secret_is_on_the_log(branch: str, tmp_path: Path) -> None:
-    with open(tmp_path / "log", "wb") as log:
-        context = DriverContext(
-            Log("auth: ", Sink(log.fileno(), debug=True)), driver_context().offload, driver_context().exists
-        )
-        with pytest.raises(Unavailable, match="invalidCredentials") as caught:
-            find(passdb(branch, fields=FIELDS, context=context, ldap_auth_dn_password="wrong-secret"), "alice")
-        assert verify(binding(branch, context=context), "alice", b"mistyped-secret") is Outcome.MISMATCH
-    text = (tmp_path / "log").read_text() + repr(caught.value)
-    assert "invalidCredentials" in text
-    assert not any(secret in text for secret in ("wrong-secret", PASSWORD, "mistyped-secret", "alice-secret"))
-
-
-def test_a_long_list_comes_in_pages(branch: str) -> None:
-    made = directory().branch()
-    with directory().connected() as one:
-        for number in range(120):
-            fields = {"sn": "x", "uid": f"u{number}", "uidNumber": 1, "gidNumber": 1, "homeDirectory": "/"}
-            assert one.add(f"cn=n{number},{made}", list(PERSON), fields)
-    driver = userdb(made, ldap_page_size=50)
-
-    async def names(stop: int) -> list[str]:
-        found: list[str] = []
-        listing = driver.iterate()
-        assert listing is not None
-        async for name in listing:
-            found.append(name)
-            if len(found) == stop:
-                break
-        return found
-
-    assert len(asyncio.run(names(10))) == 10
-    assert sorted(asyncio.run(names(1000))) == sorted(f"u{number}" for number in range(120))
-    assert userdb(made, ldap_base="dc=%{domain},dc=org").iterate() is None
-    assert userdb(made, ldap_iterate_filter="").iterate() is None
 
 
 @pytest.mark.parametrize(
