@@ -40,6 +40,7 @@ MAX_PROTOCOLS = 64
 FIELDS_FIRST = frozenset({"lua"})  # the block's fields are there before the driver is asked, whose own win
 FIELDS_MADE = frozenset({"ldap"})  # what the driver says are the block's fields, made of what it has found
 DENY = "deny"  # the driver whose users are refused without being asked to
+AT_HAND = frozenset({"deny", "prefetch", "static"})  # to ask them is not dearer than to remember
 NEED_NO_PASSDB = frozenset({"ANONYMOUS"})
 NEED_CREDENTIALS = frozenset(
     {
@@ -166,7 +167,12 @@ class Builder:
         given = replace(settings, deny=True) if (settings.driver or settings.name) == DENY else _imported(settings)
         templates = _templates(settings)
         memory: Memory | None = None
-        if self.caching is not None and settings.use_cache and rehash is None and _may_be_kept(driver, remote):
+        if (
+            self.caching is not None
+            and settings.use_cache
+            and rehash is None
+            and _may_be_kept(settings, driver, remote)
+        ):
             number = f"P{len(self._passdb_rows) + 1}" + ("+" if settings.master else "")
             memory = Memory(self.caching, number, settings.name, driver, _applied_by_driver(settings, templates))
         row = PassdbRow(settings.name, given, driver, templates, scheme, self._decoys.get(scheme), rehash, memory)
@@ -234,7 +240,7 @@ class Builder:
         driver = self._remote_userdb(settings) if remote else self.userdb_driver(settings)
         templates = _templates(settings)
         memory: UserdbMemory | None = None
-        if self.caching is not None and settings.use_cache and _may_be_kept(driver, remote):
+        if self.caching is not None and settings.use_cache and _may_be_kept(settings, driver, remote):
             number = f"U{len(self._userdb_rows) + 1}"
             memory = UserdbMemory(self.caching, number, settings.name, driver, _applied_by_driver(settings, templates))
         row = UserdbRow(settings.name, _imported(settings), driver, templates, memory)
@@ -285,10 +291,9 @@ def _caching(settings: AuthSettings) -> Caching | None:
     return Caching(cache, Proofs(os.urandom(32)), time.monotonic)
 
 
-def _may_be_kept(driver: Passdb | Userdb, remote: bool) -> bool:
-    """Of a driver in a worker it is known only when it has answered for the first time; of one with a ``start``, when
-    that is done."""
-    return remote or hasattr(driver, "start") or variables_of(driver) is not None
+def _may_be_kept(settings: PassdbSettings | UserdbSettings, driver: Passdb | Userdb, remote: bool) -> bool:
+    """Of a driver in a worker it is known only when it has answered for the first time."""
+    return remote or (variables_of(driver) is not None and (settings.driver or settings.name) not in AT_HAND)
 
 
 def _applied_by_driver(settings: PassdbSettings | UserdbSettings, templates: FieldTemplates) -> frozenset[str]:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from roost.auth.api import NO_FIELDS
 from roost.util.wildcard import matches
 
 MIN_SIZE_OCTETS: Final = 1024
@@ -26,7 +27,7 @@ NODE_OCTETS: Final = 400
 class Node:
     """One remembered answer. ``fields`` None: no such user. ``was_right``: the last password compared with it was."""
 
-    __slots__ = ("fields", "octets", "password", "proof", "since", "user", "was_right")
+    __slots__ = ("fields", "octets", "password", "proof", "since", "user", "variables", "was_right")
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class Node:
         self.fields = fields
         self.password = password
         self.proof = proof
+        self.variables: Mapping[str, str] = NO_FIELDS
         self.was_right = was_right
         self.since = 0.0
         self.octets = 0
@@ -142,9 +144,10 @@ def octets_of(key: str, node: Node) -> int:
     octets = NODE_OCTETS + sys.getsizeof(key) + sys.getsizeof(node.user) + sys.getsizeof(node.proof)
     if node.password is not None:
         octets += sys.getsizeof(node.password)
-    if node.fields:
-        octets += 2 * sys.getsizeof(node.fields)  # a dict has room to grow
-        octets += sum(sys.getsizeof(name) + sys.getsizeof(value) for name, value in node.fields.items())
+    for found in (node.fields, node.variables):
+        if found:
+            octets += 2 * sys.getsizeof(found)  # a dict has room to grow
+            octets += sum(sys.getsizeof(name) + sys.getsizeof(value) for name, value in found.items())
     return octets
 
 

@@ -6,6 +6,8 @@ of all ``variables`` of the driver, who is master of whom, and what other databa
 
 A wrong password is believed from the cache only when the entry's last one was wrong too and the entry is young: any
 other may have been changed meanwhile, and the database is asked again. When it cannot say, an expired entry serves.
+Every user has entries of his own, also where a driver's answer does not depend on him.
+
 Never kept: answers of databases that do not say what they depend on, tokens (they expire), and every outcome but
 "found" and "no such user".
 """
@@ -61,7 +63,7 @@ class Memory:
         if variables is not self._variables:
             self._variables, self._names = variables, sorted(variables | self._more)
         state = f"{query.authenticated:d}{query.seen_unknown:d}{query.seen_internal:d}"
-        values = [state, query.master_user, query.login_user]
+        values = [state, query.user, query.master_user, query.login_user]
         for name in self._names:
             of = VARIABLES.get(name)
             if of is not None:
@@ -166,7 +168,7 @@ class Recall:
                 return self._heard(await driver.find(self._query))
             except RoostError as error:
                 node = self._fall_back(error)
-        return None if node.fields is None else Entry(node.password, node.fields)
+        return None if node.fields is None else Entry(node.password, node.fields, variables=node.variables)
 
     async def verify(self, driver: Verifier, password: Secret) -> Entry | None:
         """As ``driver.verify``. Raises Unavailable."""
@@ -180,9 +182,9 @@ class Recall:
         if node.fields is None:
             return None
         if not node.proof:
-            return Entry(node.password, node.fields, unverified=True)
+            return Entry(node.password, node.fields, unverified=True, variables=node.variables)
         if self._memory.caching.proofs.fits(node.proof, self._key, password.reveal()):
-            return Entry(None, node.fields)
+            return Entry(None, node.fields, variables=node.variables)
         return Entry(outcome=Outcome.MISMATCH)
 
     def settle(self, result: Result, password: Secret | None) -> Result | None:
@@ -242,4 +244,5 @@ class Recall:
                 proof = caching.proofs.of(self._key, password.reveal())
             was_right = result is Result.OK and password is not None
             node = Node(self._user, dict(entry.fields) or NO_FIELDS, entry.password, proof, was_right=was_right)
+            node.variables = dict(entry.variables) or NO_FIELDS
         caching.cache.keep(self._key, node, caching.now())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -221,6 +222,20 @@ def test_networks_and_fields_of_the_block_are_looked_at_afresh() -> None:
     assert chain.ask(rip="192.0.2.7").fields["from"] == "192.0.2.7"
     assert driver.asked == 1
     assert chain.ask(rip="198.51.100.1").result is Result.MISMATCH
+
+
+def test_everything_a_driver_says_is_kept() -> None:
+    """A new field of Entry must be kept too, or be part of what is never kept: decide, then add it here."""
+    assert {field.name for field in dataclasses.fields(Entry)} == {
+        *("password", "fields", "variables"),  # kept
+        *("outcome", "reason", "unverified"),  # of an answer that is kept they are known
+    }
+    driver = Db()
+    driver.entries["u"] = Entry("{PLAIN}pw", {"a": "1"}, variables={"ldap:mail": "m"})
+    chain = Chain(driver, fields={"mail": "%{ldap:mail}"})
+    for _ in range(2):
+        assert chain.ask().fields["mail"] == "m"
+    assert driver.asked == 1
 
 
 def test_the_password_is_nowhere_in_what_is_kept_of_a_verifier() -> None:
