@@ -130,7 +130,7 @@ def _globals(argv: list[str]) -> tuple[Globals, list[str], bool]:
 
 def _command(words: list[str]) -> tuple[str, list[str]]:
     """The command's name and what follows it. A name of several words may be given as one argument too."""
-    for count in (2, 1):
+    for count in (3, 2, 1):
         name = " ".join(words[:count])
         if len(words) >= count and name in COMMANDS:
             return name, words[count:]
