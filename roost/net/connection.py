@@ -31,10 +31,8 @@ HIGH_WATER_OCTETS = 256 * 1024  # unsent output above this pauses the room
 LINGER_SECS = 10.0  # a closing connection's last octets may take this long
 TLS_HANDSHAKE_SECS = 30.0
 TLS_SHUTDOWN_SECS = 2.0
-MAX_RECEIVE_VIEWS = 16
 
 _receive_buffer = memoryview(bytearray(RECEIVE_BUFFER_OCTETS))
-_receive_views: dict[int, memoryview] = {}  # its beginnings
 
 
 class ConnectionLost(Unavailable):
@@ -154,14 +152,9 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._out.append(data)
         self._out_octets += len(data)
-        if self._out_octets >= FLUSH_OCTETS or not self._busy:
-            self._leave_soon()
-
-    def _leave_soon(self) -> None:
-        """Something was collected outside ``data``, or much."""
         if self._out_octets >= FLUSH_OCTETS:
             self.flush()
-        elif self._flush_handle is None:
+        elif not self._busy and self._flush_handle is None:
             self._flush_handle = self.loop.call_soon(self._flush_later)
 
     def flush(self) -> None:
@@ -212,12 +205,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def receive_at_most(self, octets: int) -> None:
         """``data`` gets no more than so many at a time: for peers that may not cost much."""
-        view = _receive_views.get(octets)
-        if view is None:
-            view = _receive_buffer if octets >= RECEIVE_BUFFER_OCTETS else _receive_buffer[:octets]
-            if len(_receive_views) < MAX_RECEIVE_VIEWS:
-                _receive_views[octets] = view
-        self._receive = view
+        self._receive = _receive_buffer if octets >= RECEIVE_BUFFER_OCTETS else _receive_buffer[:octets]
 
     def pause_reading(self) -> None:
         """Take nothing more from the peer until ``resume_reading``."""
@@ -245,8 +233,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         self.flush()
         self.closing = True
-        if self._waiters is not None:
-            self._wake()
+        self._wake()
         transport = self._transport
         if transport is not None:
             transport.close()
@@ -268,11 +255,10 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(HIGH_WATER_OCTETS)
-        opening = self.opening
-        if opening is None:
+        if self.opening is None:
             self._guard(self.ready)
         else:
-            self._guard(opening, self)
+            self._guard(self.opening, self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._receive
@@ -324,8 +310,7 @@ class Connection(asyncio.BufferedProtocol):
             self._deadline.cancel()
         if self._stall is not None:
             self._stall.cancel()
-        if self._waiters is not None:
-            self._wake()
+        self._wake()
         try:
             self.lost(exc)
         except Exception as error:

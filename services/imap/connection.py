@@ -261,12 +261,11 @@ class ImapConnection(Connection):
         session = self.session
         if session is not None:
             session.counters.sent += octets
-        if self.closing:
-            return
-        self._out.append(data)
-        self._out_octets += octets
-        if self._out_octets >= FLUSH_OCTETS or not self._busy:
-            self._leave_soon()
+        if self._busy and not self.closing and self._out_octets + octets < FLUSH_OCTETS:
+            self._out.append(data)  # the usual case of Connection.write
+            self._out_octets += octets
+        else:
+            Connection.write(self, data)
 
     def closed(self) -> bool:
         return self.closing
