@@ -47,19 +47,24 @@ class Pool:
     @asynccontextmanager
     async def script(self) -> AsyncIterator[Script]:
         """A runtime for one call (with ``interleave`` the one that all share)."""
-        script = await self._take()
+        script = await self.take()
         try:
             yield script
         finally:
-            if script.exhausted and script in self._all:
-                self._all.remove(script)  # without memory: the next call gets a fresh one
-                self._wake()
-            if script in self._all:
-                self._give(script)
-            elif not script.running:
-                await script.close()
+            await self.release(script)
 
-    async def _take(self) -> Script:
+    async def release(self, script: Script) -> None:
+        """Give back what ``take`` gave."""
+        if script.exhausted and script in self._all:
+            self._all.remove(script)  # without memory: the next call gets a fresh one
+            self._wake()
+        if script in self._all:
+            self._give(script)
+        elif not script.running:
+            await script.close()
+
+    async def take(self) -> Script:
+        """``script`` without a ``with``. Raises LuaFailure."""
         if self._closed:
             raise LuaFailure("script is closed")
         if self._interleave and self._all:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from roost.auth.api import VARIABLES, DriverContext, Query
+from roost.auth.api import NO_FIELDS, VARIABLES, DriverContext, Query
 from roost.clients.http.lua import LuaHttp
 from roost.clients.resolver import Resolver
 from roost.dict.opening import Dicts
@@ -128,18 +128,22 @@ class LuaBlock:
 
     async def start(self) -> None:
         """Load the script, run its top-level chunk and ``script_init``. Raises ConfigError with Dovecot's text."""
-        async with self._lock:
-            if self._started:
-                return
-            try:
-                self._text = read_file(self.path)
-                script = await self._pool.start()
-                self.functions = frozenset(name for name in FUNCTIONS[self.kind] if script.has(name))
-                await self._ask_cache_key(script)
-            except (LuaFailure, ConfigError) as error:
-                why = error.why if isinstance(error, ConfigError) else str(error)
-                raise ConfigError(f"{self.kind}-lua: initialization failed: {why}", key=self.key) from None
-            self._started = True
+        if not self._started:
+            async with self._lock:
+                await self._load()
+
+    async def _load(self) -> None:
+        if self._started:
+            return
+        try:
+            self._text = read_file(self.path)
+            script = await self._pool.start()
+            self.functions = frozenset(name for name in FUNCTIONS[self.kind] if script.has(name))
+            await self._ask_cache_key(script)
+        except (LuaFailure, ConfigError) as error:
+            why = error.why if isinstance(error, ConfigError) else str(error)
+            raise ConfigError(f"{self.kind}-lua: initialization failed: {why}", key=self.key) from None
+        self._started = True
 
     async def _make(self) -> Script:
         """One more runtime. Raises LuaFailure."""
@@ -178,24 +182,28 @@ class LuaBlock:
             await self.start()
         plain = None if password is None else password.reveal().decode("utf-8", "surrogateescape")
         fields = query.passdb_fields if self.kind == "passdb" else query.userdb_fields
-        given = self.fields.expanded(query, {}, self.kind) if self.fields else {}
+        given = self.fields.expanded(query, NO_FIELDS, self.kind) if self.fields else NO_FIELDS
+        so_far = {**fields, **given} if given else fields
         event = Event(self._event)
         event.append_prefix(f"{self.name}({query.user[:NAME_CHARS]}): ")
         request = AuthRequest(
             request_variables(query, plain, self._number),
             event,
             self._shared.verify,
-            {**fields, **given} if self.kind == "passdb" else query.passdb_fields,
-            _userdb_fields(query, given) if self.kind == "passdb" else {**fields, **given},
+            so_far if self.kind == "passdb" else query.passdb_fields,
+            _userdb_fields(query, given) if self.kind == "passdb" else so_far,
             _flags(query, self.kind),
         )
         try:
-            async with self._pool.script() as script:
+            script = await self._pool.take()
+            try:
                 more = (plain,) if tell and plain is not None else ()
                 code, value = await auth.call_auth(script, function, request, *more)
                 verdict = judge(function, self.kind, code, value, strict=self.strict)
                 if verdict.old:
                     script.deprecated(f"{function} {verdict.old}", f"{function}() {verdict.old}")
+            finally:
+                await self._pool.release(script)
         except (LuaFailure, ScriptError) as error:
             raise Unavailable("Temporary failure.", detail=f"{self.kind}-lua: {error}") from None
         for warning in verdict.warnings:
@@ -235,6 +243,8 @@ FUNCTIONS: Mapping[Kind, tuple[str, ...]] = {
 
 def _userdb_fields(query: Query, given: Mapping[str, str]) -> Mapping[str, str]:
     """What passdbs have said for the userdbs, without its prefix."""
+    if not query.passdb_fields and not given:
+        return given
     start = len(USERDB_PREFIX)
     return {
         name[start:]: value
