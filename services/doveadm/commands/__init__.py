@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "dict set": "dict_set",
     "dict unset": "dict_unset",
     "help": "help",
+    "penalty": "penalty",
     "process status": "process_status",
     "pw": "pw",
     "reload": "reload",
