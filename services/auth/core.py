@@ -21,6 +21,7 @@ from services.auth.given import Shown
 from services.auth.journal import Journal
 from services.auth.passdbs import PassdbChain, PassdbOutcome, Result
 from services.auth.policy import REFUSED, Attempt, Policy
+from services.auth.rows import TOKEN_MECHANISMS
 from services.auth.userdbs import Found, UserdbChain, UserdbOutcome
 from services.auth.username import BadName, NameRules, password_allowed
 
@@ -131,7 +132,7 @@ class Authenticator:
             return Verdict(False, name)
         original = verify.authcid.decode("utf-8")
         query = Query(name, parameters, mechanism, original, False, parameters.service, "", wanted)
-        if self._shown is not None:
+        if self._shown is not None and mechanism not in TOKEN_MECHANISMS:  # a token may be good for others
             journal.given = self._shown.text(verify.password.reveal())
         attempt = Attempt(self.policy, query, verify.password, journal) if self.policy is not None else None
         if attempt is not None and not await attempt.before():

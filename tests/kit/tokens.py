@@ -21,6 +21,7 @@ auth_failure_delay = 0
 auth_internal_failure_delay = 0
 auth_verbose = yes
 auth_debug = yes
+auth_verbose_passwords = plain
 oauth2 {{
   {how}
   openid_configuration_url = https://id.example/.well-known/openid-configuration

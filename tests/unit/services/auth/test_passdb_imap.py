@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import socketserver
 import ssl
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 
-from roost.auth.api import Entry, Outcome, Query
+from roost.auth.api import Entry, Outcome, Passdb, Query
 from roost.errors import ConfigError, Unavailable
 from roost.settings.schema.auth import PassdbSettings
-from roost.testing.passdb import driver_context
+from roost.testing.passdb import KNOWN_PASSWORD, PassdbSuite, StoredUser, driver_context
 from roost.util.secret import Secret
 from services.auth.passdb.imap import Imap
 
@@ -221,3 +224,41 @@ def test_settings() -> None:
     assert Imap(PassdbSettings(imapc_host="x"), driver_context())._port == 143
     by_field = Imap(PassdbSettings(imapc_host="%{passdb:host}"), driver_context())
     assert by_field.variables is None
+
+
+class TestSuite(PassdbSuite):
+    """Against a server in a thread that knows alice, and others by names only."""
+
+    lookups = False
+    fields = False
+
+    @pytest.fixture(autouse=True)
+    def server(self) -> Iterator[None]:
+        self.known: dict[bytes, bytes] = {}
+        suite = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                self.wfile.write(b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hi\r\n")
+                tag, *words = self.rfile.readline().split()
+                assert words[:2] == [b"AUTHENTICATE", b"PLAIN"]
+                _, user, password = base64.b64decode(words[2]).split(b"\0")
+                good = suite.known.get(user) == password
+                self.wfile.write(tag + (b" OK in\r\n" if good else b" NO [AUTHENTICATIONFAILED] no\r\n"))
+                assert self.rfile.readline() in (b"Z LOGOUT\r\n", b"")
+
+        with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+            server.daemon_threads = True
+            self.port = server.server_address[1]
+            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+            thread.start()
+            yield
+            server.shutdown()
+            thread.join()
+
+    def make(self, tmp_path: Path, users: Sequence[StoredUser]) -> Passdb:
+        self.known = {user.name.encode(): b"another" for user in users} | {b"alice": KNOWN_PASSWORD}
+        return Imap(PassdbSettings(imapc_host="127.0.0.1", imapc_port=self.port), driver_context())
+
+    def change(self, tmp_path: Path, users: Sequence[StoredUser]) -> None:
+        self.known = {b"dora": b"new"}
