@@ -1,6 +1,6 @@
 """Room at the end of the log: zeros written ahead, so that a commit overwrites instead of making the file longer.
 
-Where a file grows, ``fdatasync`` waits for the file system's own journal too, which doubles its cost; where octets that
+Where a file grows, ``fdatasync`` waits for the file system's own journal too, half as much again for the whole commit; where octets that
 are there are replaced it does not. A full log is written over from its beginning, so this matters until it has reached
 its size once: always, for a user to whom a few messages come before the store is closed and the log removed.
 
