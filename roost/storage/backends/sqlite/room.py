@@ -1,8 +1,9 @@
 """Room at the end of the log: zeros written ahead, so that a commit overwrites instead of making the file longer.
 
-Where a file grows, ``fdatasync`` waits for the file system's own journal too, half as much again for the whole commit; where octets that
-are there are replaced it does not. A full log is written over from its beginning, so this matters until it has reached
-its size once: always, for a user to whom a few messages come before the store is closed and the log removed.
+Where a file grows, ``fdatasync`` waits for the file system's own journal too, and the whole commit costs half as much
+again; where octets that are there are replaced it does not. A full log is written over from its beginning, so this
+matters until it has reached its size once: always, for a user to whom a few messages come before the store is closed
+and the log removed.
 
 What SQLite finds behind the last commit it takes for an earlier use of the log: a frame counts only when it carries the
 log's salt and its checksum, and zeros carry neither. The lock for writing is held while they are written, so that no
