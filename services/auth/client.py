@@ -156,6 +156,7 @@ class ClientConnection(Connection):
         if len(self.requests) >= self.room.settings.auth_max_requests:
             self.write(wire.fail_line(command.id, code=wire.TEMP_FAIL, reason=TOO_MANY))
             return
+        command.parameters.client_pid = self.cpid
         mechanism = MECHANISMS[command.mechanism]
         room = self.room
         surroundings = room.surroundings
@@ -178,12 +179,12 @@ class ClientConnection(Connection):
 
     def _start_later(self, request: Request, initial: bytes | None) -> None:
         """Somebody's address has a penalty; if it is this one, the attempt waits before anything is looked at."""
-        penalties = self.room.penalties
+        penalties, settings = self.room.penalties, self.room.settings
         request.address = penalty.address_of(request.parameters)
         request.level = penalties.level(request.address)
         if not request.level:
             self._turn(request, request.conversation.start(initial))
-        elif not penalties.wait(request.address, self.room.settings.auth_penalty_max_waiting):
+        elif not penalties.wait(request.address, settings.auth_penalty_max_waiting, settings.auth_max_requests // 2):
             del self.requests[request.id]
             self.write(wire.fail_line(request.id, code=wire.TEMP_FAIL, reason=TOO_MANY))
         else:

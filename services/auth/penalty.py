@@ -4,7 +4,8 @@ Anvil is the store that outlives this process; the process keeps a table of its 
 and followed since. So an address without failures costs one look into a table that is mostly empty, and no question.
 While anvil is away nobody is delayed, and the log says so once.
 
-Attempts that wait are bounded: at most ``max_waiting`` of one address; more are refused for the time being.
+Attempts that wait are bounded, by address and altogether: half of the requests a connection may have are left for
+those who need not wait. More are refused for the time being.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class PenaltyKeeper:
         self._pid = pid
         self._now = now
         self._waiting: dict[str, int] = {}
+        self._all_waiting = 0
         self._link: Link | None = None
         if socket_path:
             self._link = Link(
@@ -74,16 +76,18 @@ class PenaltyKeeper:
         found = _remote_ip.search(line)
         return found is not None and NO_PENALTY_FIELD not in line and self.level(shared_address(found[1].decode())) > 0
 
-    def wait(self, address: str, limit: int) -> bool:
-        """One more attempt waits; False (then it does not) when ``limit`` of this address do already."""
+    def wait(self, address: str, limit: int, limit_of_all: int) -> bool:
+        """One more attempt waits; False (then it does not) when ``limit`` of this address do already, or too many."""
         waiting = self._waiting.get(address, 0)
-        if waiting >= limit:
+        if waiting >= limit or self._all_waiting >= limit_of_all:
             return False
+        self._all_waiting += 1
         self._waiting[address] = waiting + 1
         return True
 
     def waited(self, address: str) -> None:
         """One less."""
+        self._all_waiting -= 1
         left = self._waiting.get(address, 0) - 1
         if left > 0:
             self._waiting[address] = left

@@ -120,6 +120,7 @@ default_internal_user =
 default_internal_group =
 auth_failure_delay = 0
 auth_penalty_max_waiting = 2
+auth_max_requests = 8
 passdb passwd-file {{
   passwd_file_path = {folder}/users
 }}
@@ -279,6 +280,21 @@ def test_what_waits_is_bounded_and_leaves_when_it_is_given_up(tmp_path: Path) ->
         assert site.waiting() == [5, 6]
         site.client.lost(None)
         assert site.room.penalties._waiting == {}
+
+    at(tmp_path, scenario)
+
+
+def test_many_addresses_leave_room_for_others(tmp_path: Path) -> None:
+    async def scenario(site: Site) -> None:
+        for number in range(5):
+            site.room.penalties.table.set(f"192.0.2.{number}", 0, 1, time.time(), time.time())
+            site.ask(2 * number + 1, rip=f"192.0.2.{number}")
+            site.ask(2 * number + 2, rip=f"192.0.2.{number}")
+        assert site.waiting() == [1, 2, 3, 4]
+        assert site.ask(20, rip="198.51.100.1").startswith(b"OK")
+        site.say(b"CANCEL\t1\n")
+        site.ask(21, rip="192.0.2.4")
+        assert site.waiting() == [2, 3, 4, 21]
 
     at(tmp_path, scenario)
 
