@@ -46,7 +46,7 @@ def request_variables(query: Query, password: str | None, number: str) -> dict[s
         if value and name in MEMBERS:
             found[MEMBERS[name]] = value
         elif name == "secured":
-            found["secured"] = "TLS" if value.lower() == "tls" else "secured"
+            found["secured"] = "" if value == "no" else "TLS" if value.lower() == "tls" else "secured"
         elif name == "valid-client-cert":
             found["cert"] = "valid"
     for name in ("local_ip", "remote_ip", "local_port", "remote_port"):

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import json
+import os
+import signal
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from kit.auth_room import Lines, plain
 from kit.instance import Instance
+from kit.lua_example import EXAMPLES
 from kit.rawclient import RawClient
 from kit.wait import wait_for
 
@@ -95,6 +100,7 @@ ATTACKS = (
     *("loop", "caught", "coroutine", "pattern", "memory", "huge", "recursion", "binary", "exit", "raise"),
     *("nothing", "nonsense", "deep", "big", "http", "yield"),
 )
+TOGETHER = 200
 _ids = itertools.count(5000)
 
 
@@ -266,3 +272,98 @@ def test_a_script_that_does_not_end_its_start_delays_it_only(tmp_path: Path, sil
     with roost(tmp_path, silence, script=script) as instance:
         instance.wait_log("its scripts were not loaded within 10 s")
         assert ask(instance, "good0") == "FAIL\t1\tuser=good0\tcode=temp_fail"
+
+
+class Endpoint(BaseHTTPRequestHandler):
+    """Knows one user; a login of ``slow…`` is answered when TOGETHER of them are there."""
+
+    protocol_version = "HTTP/1.1"
+    waiting = 0
+    together = threading.Condition()
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if asked["user"].startswith("slow"):
+            with Endpoint.together:
+                Endpoint.waiting += 1
+                Endpoint.together.notify_all()
+                Endpoint.together.wait_for(lambda: Endpoint.waiting >= TOGETHER, 30)
+        self.send_response(200 if asked["password"] == "right" else 401)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    request_queue_size = 1000
+
+
+@contextmanager
+def endpoint() -> Iterator[int]:
+    Endpoint.waiting = 0
+    with Server(("127.0.0.1", 0), Endpoint) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_the_example_of_dovecots_manual(tmp_path: Path) -> None:
+    """With another URL, nothing else changed; hundreds of logins wait in one worker at once."""
+    with endpoint() as port:
+        script = (EXAMPLES / "http-auth.lua").read_text().replace("https://endpoint/", f"http://127.0.0.1:{port}/")
+        more = """
+        passdb lua {
+          lua_interleave = yes
+        }
+        userdb lua {
+          driver = static
+        }
+        service auth-worker {
+          process_limit = 1
+        }
+        """
+        with roost(tmp_path, port, script=script, more=more) as instance:
+            assert ask(instance, "u", "right") == "OK\t1\tuser=u" and ask(instance, "u", "wrong") == "FAIL\t1\tuser=u"
+            lines = client(instance)
+            for number in range(1, TOGETHER + 1):
+                lines.send(f"AUTH\t{number}\tPLAIN\tservice=imap\tresp={plain(f'slow{number}', 'right')}\n")
+            answers = {lines.next() for _ in range(1, TOGETHER + 1)}
+            assert answers == {f"OK\t{number}\tuser=slow{number}" for number in range(1, TOGETHER + 1)}
+            assert len(instance.pids("auth-worker")) == 1
+            with RawClient(instance.imap_port) as imap:
+                assert imap.command(b'1 LOGIN "u" "right"')[-1].startswith(b"1 OK")
+
+
+def test_a_dict_is_shared_by_workers(tmp_path: Path, silence: int) -> None:
+    script = (EXAMPLES / "dict-lockout.lua").read_text()
+    more = f"""
+    dict lockout {{
+      driver = file
+      dict_file_path = {tmp_path}/state/lockout
+    }}
+    passdb lua {{
+      lua_settings {{
+        tries = 3
+        secs = 600
+      }}
+    }}
+    userdb lua {{
+      driver = static
+    }}
+    service auth-worker {{
+      restart_request_count = 1
+    }}
+    """
+    with roost(tmp_path, silence, script=script, more=more) as instance:
+        assert ask(instance, "alice", "secret") == "OK\t1\tuser=alice"
+        for _ in range(3):
+            assert ask(instance, "alice", "wrong") == "FAIL\t1\tuser=alice"
+        for pid in instance.pids("auth-worker"):
+            os.kill(pid, signal.SIGKILL)
+        assert ask(instance, "alice", "secret") == "FAIL\t1\tuser=alice\tcode=user_disabled"
