@@ -124,13 +124,13 @@ class Parameters(Mapping[str, str]):
     Like ``parse_fields``: a bare ``key`` maps to "", later keys win.
     """
 
-    __slots__ = ("_arguments", "_fields", "client_pid", "service")
+    __slots__ = ("_arguments", "_fields", "more", "service")
 
     def __init__(self, arguments: list[bytes]) -> None:
         self._arguments = arguments
         self._fields: dict[str, str] | None = None
         self.service = ""  # service or protocol
-        self.client_pid = 0  # of the connection; who sets it, sets it before the first look
+        self.more: Mapping[str, str] = {}  # what the connection says; set before the first look
         for argument in arguments:
             if argument.startswith((b"service=", b"protocol=")):
                 self.service = _service(argument)
@@ -143,9 +143,7 @@ class Parameters(Mapping[str, str]):
     def fields(self) -> dict[str, str]:
         found = self._fields
         if found is None:
-            found = self._fields = parse_fields(self._arguments)
-            if self.client_pid > 0:
-                found["client_pid"] = str(self.client_pid)
+            found = self._fields = {**parse_fields(self._arguments), **self.more}
         return found
 
     def __getitem__(self, key: str) -> str:

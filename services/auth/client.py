@@ -45,6 +45,7 @@ class ClientConnection(Connection):
         self.room = room
         self.login = login
         self.cpid = 0
+        self._more: dict[str, str] = {}
         self.cuid = room.next_cuid()
         self.key = f"connection {self.cuid}"
         self.cookie = room.entropy(16)
@@ -146,6 +147,7 @@ class ClientConnection(Connection):
                 raise Malformed("Invalid CPID.", detail=f"login client gave a PID {cpid} of existing connection")
             self.room.by_cpid[cpid] = self
         self.cpid = cpid or -1
+        self._more = {"client_pid": str(cpid)}
 
     def _auth(self, arguments: list[bytes], question: Question | None = None) -> None:
         command = wire.parse_auth(arguments, max(self._minor, 0))
@@ -156,7 +158,7 @@ class ClientConnection(Connection):
         if len(self.requests) >= self.room.settings.auth_max_requests:
             self.write(wire.fail_line(command.id, code=wire.TEMP_FAIL, reason=TOO_MANY))
             return
-        command.parameters.client_pid = self.cpid
+        command.parameters.more = self._more
         mechanism = MECHANISMS[command.mechanism]
         room = self.room
         surroundings = room.surroundings

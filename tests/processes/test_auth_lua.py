@@ -57,7 +57,9 @@ function attacks.yield() return coroutine.yield("anything") end
 function auth_password_verify(req, password)
   local attack = attacks[req.user]
   if attack then return attack() end
-  if req.user:find("^good") and password == "pw" then return dovecot.auth.PASSDB_RESULT_OK end
+  if req.user:find("^good") and password == "pw" then
+    return dovecot.auth.PASSDB_RESULT_OK, { reason = req.user == "good-pid" and req.client_pid or nil }
+  end
   return dovecot.auth.PASSDB_RESULT_USER_UNKNOWN
 end
 
@@ -193,6 +195,7 @@ def test_a_bad_call_harms_only_itself(tmp_path: Path, silence: int, trust: str, 
 
 def test_fields_cannot_break_out(tmp_path: Path, silence: int) -> None:
     with roost(tmp_path, silence) as instance:
+        assert ask(instance, "good-pid") == f"OK\t1\tuser=good-pid\treason={next(_ids) - 1}"
         reply = ask(instance, "fields")
         assert reply == "OK\t1\tuser=fields\treason=\x01t1\x01tuser=root\x01n2\x01tOK"
 

@@ -71,9 +71,12 @@ def test_rest_check(tmp_path: Path, lines: Lines) -> None:
         return in_json({"result": asked["user"], "message": "so it is"})
 
     async def whole() -> None:
+        all_there = asyncio.Event()
+
         async def when_all_are_there(seen: Seen) -> AsyncIterator[bytes]:
-            while server.most_in_flight < TOGETHER:
-                await asyncio.sleep(0.005)
+            if server.most_in_flight >= TOGETHER:
+                all_there.set()
+            await all_there.wait()
             yield answer(seen)
 
         async with HttpServer(answer) as server:
