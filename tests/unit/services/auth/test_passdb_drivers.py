@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from kit import lua_users
+
 from roost.auth.api import Passdb
 from roost.settings.schema.auth import PassdbSettings
 from roost.testing.passdb import PassdbSuite, StoredUser, driver_context
@@ -55,6 +57,28 @@ class TestStatic(PassdbSuite):
 
     def make(self, tmp_path: Path, users: Sequence[StoredUser]) -> Passdb:
         return PASSDBS["static"](PassdbSettings(static_password=users[0].password), driver_context())
+
+
+class TestLua(PassdbSuite):
+    verifying = False
+
+    def make(self, tmp_path: Path, users: Sequence[StoredUser]) -> Passdb:
+        settings = lua_users.write(tmp_path, _tables(users), verifies=self.verifying)
+        return PASSDBS["lua"](PassdbSettings(name="lua", **settings), driver_context())
+
+    def break_source(self, tmp_path: Path) -> None:
+        lua_users.broken(tmp_path)
+
+    def change(self, tmp_path: Path, users: Sequence[StoredUser]) -> None:
+        lua_users.change(tmp_path, _tables(users))
+
+
+class TestLuaThatVerifies(TestLua):
+    verifying = True
+
+
+def _tables(users: Sequence[StoredUser]) -> dict[str, dict[str, str]]:
+    return {user.name: {"password": user.password, **user.fields} for user in users}
 
 
 ELSEWHERE = {
