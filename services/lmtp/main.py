@@ -10,8 +10,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from roost.clients.anvil import Anvil
 from roost.clients.auth import AuthClient
 from roost.clients.notify import Hub
+from roost.settings.schema.anvil import AnvilSettings
 from roost.settings.schema.auth import AuthSettings
 from roost.settings.schema.lmtp import LmtpSettings
 from roost.settings.schema.mail import MailSettings
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 
 async def start(worker: Worker) -> LmtpRoom:
-    """Open the store and the connections to auth and notify. Raises ConfigError for a store that does not exist."""
+    """Open the store and the connections to auth, anvil and notify. Raises ConfigError for a store that is none."""
     config = worker.config
     master = config.section(MasterSettings)
     lmtp = config.section(LmtpSettings, protocol="lmtp")
@@ -47,6 +49,14 @@ async def start(worker: Worker) -> LmtpRoom:
         userdb_socket_path=os.path.join(master.base_dir, auth_settings.auth_socket_path),
         mail_home=mail.mail_home,
     )
+    counting = config.section(AnvilSettings)
+    anvil = Anvil(
+        os.path.join(master.base_dir, counting.anvil_socket_path),
+        log,
+        service="lmtp",
+        timeout_secs=counting.anvil_timeout_secs,
+    )
+    await anvil.start()
     await hub.start()
     shared = Shared(
         settings=lmtp,
@@ -60,8 +70,9 @@ async def start(worker: Worker) -> LmtpRoom:
         max_message_octets=mail.mail_max_message_octets or None,
         tls_context=worker.tls_context,
         in_thread=in_thread(worker),
+        anvil=anvil,
     )
-    return LmtpRoom(worker, shared, auth, hub)
+    return LmtpRoom(worker, shared, auth, hub, anvil)
 
 
 def new_id() -> str:

@@ -10,6 +10,7 @@ from services.lmtp.connection import LmtpConnection
 from services.lmtp.shared import Shared
 
 if TYPE_CHECKING:
+    from roost.clients.anvil import Anvil
     from roost.clients.auth import AuthClient
     from roost.clients.notify import Hub
     from roost.events.log import Log
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
 
 
 class LmtpRoom:
-    """``roost.worker.service.Room``. Owns what ``start`` opened: the store, the userdb client, the hub."""
+    """``roost.worker.service.Room``. Owns what ``start`` opened: the store, the clients of auth and anvil, the hub."""
 
-    def __init__(self, worker: Worker, shared: Shared, auth: AuthClient, hub: Hub) -> None:
+    def __init__(self, worker: Worker, shared: Shared, auth: AuthClient, hub: Hub, anvil: Anvil | None = None) -> None:
         self._worker = worker
         self._shared = shared
         self._auth = auth
         self._hub = hub
+        self._anvil = anvil
         self._open: set[LmtpConnection] = set()
         self._politely: bool | None = None  # the process is ending
         self._empty: asyncio.Future[None] | None = None
@@ -49,6 +51,8 @@ class LmtpRoom:
             await self._shared.backend.aclose()
             self._auth.close()
             await self._hub.stop()
+            if self._anvil is not None:
+                await self._anvil.stop()
 
     # ---- the connections' calls
 

@@ -48,6 +48,10 @@ class Transaction:
     spool: Spool | None = None
     chunks: ChunkReader | None = None  # of all its BDAT commands
 
+    def delivery(self, username: str) -> str:
+        """What anvil calls this one's session."""
+        return f"{self.id}/{username}"
+
 
 class Session:
     """``shared`` and ``peer`` are given; everything else is what the client said."""
@@ -84,7 +88,8 @@ class Session:
         if transaction is None:
             return
         for username in transaction.users:
-            self.shared.leave(username)
+            self.shared.leave(username, transaction.delivery(username))
+        transaction.users.clear()
         if transaction.spool is not None:
             transaction.spool.close()
         for recipient in transaction.recipients:

@@ -14,6 +14,17 @@ from roost.storage.api import Backend, ConnInfo, Identity
 
 COMPLAINT_SECS = 10.0
 MAX_COMPLAINTS = 1000
+SERVICE = "lmtp"  # in anvil's table
+
+
+class Counter(Protocol):
+    """The methods of ``roost.clients.anvil.Anvil`` this room uses."""
+
+    async def connect(
+        self, session_id: str, user: str, service: str, remote_ip: str, *, limit: int | None = None
+    ) -> int: ...
+
+    def disconnect(self, session_id: str) -> None: ...
 
 
 class UserLookup(Protocol):
@@ -51,6 +62,7 @@ class Shared:
     max_message_octets: int | None = None
     tls_context: Callable[[], ssl.SSLContext | None] = no_tls
     in_thread: Callable[[Callable[[], None]], Awaitable[None]] = run_here
+    anvil: Counter | None = None
     deliveries: dict[str, int] = field(default_factory=dict)  # open recipients by user (lmtp_user_concurrency_limit)
     _date: tuple[int, str] = (-1, "")
     _complaints: dict[str, float] = field(default_factory=dict)  # text → when it may be repeated
@@ -81,7 +93,22 @@ class Shared:
         self.deliveries[username] = open_now + 1
         return True
 
-    def leave(self, username: str) -> None:
+    async def crowded(self, username: str, delivery: str) -> bool:
+        """Announce to anvil what was just entered; whether all processes together are above the limit by it.
+
+        That is asked only when this process has another delivery to the user already: most users have one at a time,
+        and so the limit may be exceeded by one a process.
+        """
+        if self.anvil is None:
+            return False
+        limit = self.settings.lmtp_user_concurrency_limit if self.deliveries.get(username, 0) > 1 else 0
+        count = await self.anvil.connect(delivery, username, SERVICE, "", limit=limit)
+        return bool(limit) and count > limit
+
+    def leave(self, username: str, delivery: str) -> None:
+        """What ``enter`` counted is over."""
+        if self.anvil is not None:
+            self.anvil.disconnect(delivery)
         left = self.deliveries.get(username, 0) - 1
         if left > 0:
             self.deliveries[username] = left

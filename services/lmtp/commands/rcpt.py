@@ -15,6 +15,7 @@ from services.lmtp.session import Recipient, Session, State
 
 KNOWN = frozenset({"ORCPT"})  # not offered (that would be DSN), but what some senders give all the same
 
+CROWDED = "Too many concurrent deliveries for user"
 _OK = Answer(REPLIES["RECIPIENT_OK"].wire)
 
 
@@ -46,8 +47,14 @@ async def run(session: Session, argument: bytes) -> Answer:
     username = identity.username
     if username not in transaction.users:
         if not session.shared.enter(username):
-            raise Refused("Too many concurrent deliveries for user", code="TOO_MANY_DELIVERIES")
+            raise Refused(CROWDED, code="TOO_MANY_DELIVERIES")
         transaction.users.add(username)
+        delivery = transaction.delivery(username)
+        if await session.shared.crowded(username, delivery):
+            if username in transaction.users:  # the transaction has not ended meanwhile
+                transaction.users.discard(username)
+                session.shared.leave(username, delivery)
+            raise Refused(CROWDED, code="TOO_MANY_DELIVERIES")
     transaction.recipients.append(Recipient(address, identity, detail, shown))
     return _OK
 

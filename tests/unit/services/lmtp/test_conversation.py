@@ -263,6 +263,45 @@ def test_user_concurrency(make: type[MemoryLmtp]) -> None:
     assert clients[2].send(b"RCPT TO:<u1@example.org>\r\n") == b"250 2.1.5 OK\r\n"
 
 
+class Elsewhere:
+    """In place of anvil: other processes have ``others`` deliveries to everybody. ``here``: ours, by session."""
+
+    def __init__(self, others: int) -> None:
+        self.others = others
+        self.here: dict[str, str] = {}
+        self.asked: list[int] = []
+
+    async def connect(
+        self, session_id: str, user: str, service: str, remote_ip: str, *, limit: int | None = None
+    ) -> int:
+        assert session_id not in self.here and (service, remote_ip) == ("lmtp", "")
+        self.here[session_id] = user
+        if limit:
+            self.asked.append(limit)
+        return list(self.here.values()).count(user) + (self.others if limit else 0)
+
+    def disconnect(self, session_id: str) -> None:
+        del self.here[session_id]
+
+
+def test_user_concurrency_of_all_processes(make: type[MemoryLmtp]) -> None:
+    lmtp = make(lmtp_user_concurrency_limit=5)
+    lmtp.shared.anvil = anvil = Elsewhere(3)
+    clients = [lmtp.client() for _ in range(4)]
+    assert clients[0].begin(U1, "u1+x@example.org").endswith(b"250 2.1.5 OK\r\n" * 2)
+    assert list(anvil.here.values()) == ["u1@example.org"] and anvil.asked == [], "one delivery asks nothing"
+    assert clients[1].begin(U1).endswith(b"250 2.1.5 OK\r\n")
+    assert b"\r\n451 4.3.0 Too many concurrent deliveries" in clients[2].begin(U1)
+    assert anvil.asked == [5, 5] and len(anvil.here) == 2
+    assert clients[2].send(b"RCPT TO:<u2@example.org>\r\n") == b"250 2.1.5 OK\r\n"
+    assert b" Saved" in clients[2].send(b"DATA\r\nx\r\n.\r\n")
+    clients[0].vanish()
+    assert clients[3].begin(U1).endswith(b"250 2.1.5 OK\r\n")
+    for client in clients:
+        client.vanish()
+    assert anvil.here == {} and lmtp.shared.deliveries == {}
+
+
 def test_too_many_errors(make: type[MemoryLmtp]) -> None:
     client = make(lmtp_max_errors=3).client()
     answer = client.send(b"FOO\r\n" + b"x" * 5000 + b"\r\nEHLO a\r\nNOOP\r\n")
