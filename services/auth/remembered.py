@@ -27,6 +27,7 @@ from services.auth.tasks import in_task
 
 FALLBACK = "Falling back to expired data from cache"
 KEPT = frozenset({Result.OK, Result.MISMATCH, Result.UNKNOWN, Result.SCHEME})
+UNVERIFIED = b"-"  # in place of a proof
 FIND, VERIFY = "", "v"
 """Kinds of questions: what ``find`` says and what ``verify`` says are not the same."""
 
@@ -180,7 +181,7 @@ class Recall:
             except RoostError as error:
                 node = self._fall_back(error)
         if node.fields is None:
-            return None
+            return Entry(outcome=Outcome.UNKNOWN, unverified=True) if node.proof else None
         if not node.proof:
             return Entry(node.password, node.fields, unverified=True, variables=node.variables)
         if self._memory.caching.proofs.fits(node.proof, self._key, password.reveal()):
@@ -234,7 +235,8 @@ class Recall:
             caching.cache.drop(self._key)
             return
         if entry is None or entry.outcome is Outcome.UNKNOWN:
-            node = Node(self._user, None)
+            unverified = entry is not None and entry.unverified  # then the room spends the time of a comparison
+            node = Node(self._user, None, proof=UNVERIFIED if unverified else b"")
         elif entry.outcome is not Outcome.OK:
             return  # a wrong password says nothing of the right one
         else:

@@ -24,6 +24,7 @@ from services.auth.hashing import Hasher
 from services.auth.journal import Journal
 from services.auth.passdbs import PassdbChain, PassdbOutcome, PassdbRow, Result
 from services.auth.remembered import FALLBACK, Caching, Memory, UserdbMemory
+from services.auth.rows import Judge
 from services.auth.schemes import SCHEMES
 from services.auth.templates import FieldTemplates
 from services.auth.userdbs import Found, UserdbChain, UserdbRow
@@ -157,6 +158,28 @@ def test_unknown_users_are_remembered() -> None:
     driver.entries["x"] = Entry("{PLAIN}pw")
     chain.clock.now += NEGATIVE
     assert chain.ask("x").result is Result.OK
+
+
+def test_a_remembered_unknown_user_costs_what_a_wrong_password_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a driver in a worker that leaves the comparison to the room."""
+
+    class Elsewhere(Verifying):
+        async def verify(self, query: Query, password: Secret) -> Entry | None:
+            entry = self.look(query)
+            return replace(entry, unverified=True) if entry else Entry(outcome=Outcome.UNKNOWN, unverified=True)
+
+    wasted: list[str] = []
+
+    async def waste(self: Judge, row: PassdbRow, query: Query, password: object, key: str) -> None:
+        wasted.append(query.user)
+
+    monkeypatch.setattr(Judge, "waste", waste)
+    driver = Elsewhere()
+    chain = Chain(driver)
+    assert chain.ask().result is chain.ask().result is Result.OK
+    assert chain.ask(password="no").result is Result.MISMATCH
+    assert chain.ask("x").result is chain.ask("x").result is Result.UNKNOWN
+    assert wasted == ["x", "x"] and driver.asked == 3
 
 
 @pytest.mark.parametrize("kind", [Db, Verifying])
