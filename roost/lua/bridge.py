@@ -165,6 +165,15 @@ class Bridge:
         """A plain Python value as Lua's (``values.to_lua``)."""
         return to_lua(self._runtime, value)
 
+    def text_table(self, values: Mapping[str, str | None]) -> Any:
+        """``to_lua`` of a mapping of texts with ASCII keys."""
+        try:
+            if "".join(values.values()).isascii():  # type: ignore[arg-type]  # None is caught
+                return self._runtime.table_from(values)
+        except TypeError:
+            pass
+        return to_lua(self._runtime, dict(values))
+
     @property
     def tools(self) -> Any:
         """The toolbox table (``tools.lua``)."""

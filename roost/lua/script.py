@@ -52,6 +52,7 @@ class Script:
         self.event = Event(parent, categories=("lua",), fields={"script": name})
         self.parent = parent
         self.exhausted = False  # a call found no memory: the runtime may be full of what the script keeps
+        self._tools: dict[str, Any] = {}
         self._started = False
         self._closed = False
         self._bridge = Bridge(_config(settings), self._trouble, self._deprecated)
@@ -150,7 +151,18 @@ class Script:
     def tool(self, name: str, *args: Any) -> Any:
         """Call a function that a shim has put into the toolbox (``function roost.NAME(…)``): a quick one, without
         limits, that does not suspend. → Lua values."""
-        return self._bridge.tools[name](*[self.push(arg) for arg in args])
+        return self.tool_function(name)(*[self.push(arg) for arg in args])
+
+    def tool_function(self, name: str) -> Any:
+        """The Lua function behind ``tool``, for callers whose arguments are Lua's already."""
+        found = self._tools.get(name)
+        if found is None:
+            found = self._tools[name] = self._bridge.tools[name]
+        return found
+
+    def table(self, values: Mapping[str, str | None]) -> Any:
+        """A Lua table of texts; the keys are ASCII."""
+        return self._bridge.text_table(values)
 
     # Using
 
@@ -223,6 +235,7 @@ class Script:
             self.event.log_error(f"script_deinit() failed: {error}")
         finally:
             self._closed = True
+            self._tools.clear()
             self._bridge.close()
 
     # Telling
@@ -257,12 +270,13 @@ def check_file(settings: LuaSettings) -> str:
 
 def _config(settings: LuaSettings) -> dict[str, Any]:
     restricted = settings.lua_trust == "restricted"
+    limited = restricted or settings.LIMITED
     return {
         "trust": settings.lua_trust,
         "compat": settings.lua_compat,
         "lua_path": search_path(settings.lua_path, system=not restricted),
-        "instruction_limit": settings.lua_instruction_limit if restricted else 0,
-        "memory_limit_octets": settings.lua_max_memory_octets if restricted else 0,
+        "instruction_limit": settings.lua_instruction_limit if limited else 0,
+        "memory_limit_octets": settings.lua_max_memory_octets if limited else 0,
     }
 
 

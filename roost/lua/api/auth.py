@@ -86,12 +86,11 @@ def members(found: Mapping[str, str | None]) -> dict[str, str | None]:
 def push_request(script: Script, request: AuthRequest) -> Any:
     """The object in Lua. ``auth_done`` (a tool) ends its life."""
     flags = [request.flags.get(flag, False) for flag in FLAGS] if request.flags else _NO_FLAGS
-    return script.tool(
-        "auth_request",
+    return script.tool_function("auth_request")(
         script.keep(request),
-        request.variables,
-        request.passdb or None,
-        request.userdb or None,
+        script.table(request.variables),
+        script.push(dict(request.passdb)) if request.passdb else None,
+        script.push(dict(request.userdb)) if request.userdb else None,
         *flags,
     )
 
@@ -103,7 +102,7 @@ async def call_auth(script: Script, name: str, request: AuthRequest, *more: str)
         code, value = await script.call(name, table, *more, results=2)
     finally:
         if not script.closed:
-            script.tool("auth_done", table)
+            script.tool_function("auth_done")(table)
     return code, value
 
 
