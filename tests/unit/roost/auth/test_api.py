@@ -55,7 +55,7 @@ def test_the_service_may_be_called_protocol() -> None:
 
 
 def test_an_entry_hides_what_it_holds() -> None:
-    assert repr(Entry("{PLAIN}x", {"pass": "y"})) == "Entry(outcome=<Outcome.OK: 'ok'>, reason='')"
+    assert repr(Entry("{PLAIN}x", {"pass": "y"})) == "Entry(outcome=<Outcome.OK: 'ok'>, reason='', unverified=False)"
 
 
 def test_master_users_have_their_variables() -> None:
