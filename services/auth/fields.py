@@ -73,16 +73,17 @@ def imported(text: str) -> dict[str, str]:
 
 
 def renamed(user: str, fields: Mapping[str, str]) -> str:
-    """The user's name after ``user``, ``username`` and ``domain`` fields."""
-    if not fields:
-        return user
-    user = fields.get("user") or user
-    local, at, domain = user.partition("@")
-    if "username" in fields:
-        local = fields["username"]
-    if "domain" in fields:
-        at, domain = "@", fields["domain"]
-    return local + at + domain
+    """The user's name after ``user``, ``username`` and ``domain`` fields, in their order. A ``username`` with an ``@``
+    is a whole name; an empty ``user`` is none."""
+    for key, value in fields.items():
+        if key == "user":
+            user = value or user
+        elif key == "username":
+            _, at, domain = user.partition("@")
+            user = value if "@" in value else value + at + domain
+        elif key == "domain":
+            user = user.partition("@")[0] + "@" + value
+    return user
 
 
 def visible(fields: Mapping[str, str], *, login: bool = False) -> dict[str, str]:

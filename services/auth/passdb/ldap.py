@@ -1,9 +1,13 @@
 """passdb ldap: the directory verifies the password (``passdb_ldap_bind``), or says what is stored.
 
 ``services/auth/ldap`` has the rest. The block's ``fields`` are made here: they hold attributes (``%{ldap:mail}``).
+
+Who is not found costs a search and a bind, like everybody else: the given password is tried at a name that nobody has.
 """
 
 from __future__ import annotations
+
+import os
 
 from roost.auth.api import Entry, Outcome, Query
 from roost.errors import ConfigError
@@ -41,6 +45,7 @@ class Ldap:
                 "without passdb_ldap_bind = yes, fields must hold password (for example %{ldap:userPassword})",
                 key=f"passdb {settings.name}",
             )
+        self._nobody = os.urandom(16).hex()
         self._typical = ""
         self.variables: frozenset[str] | None = dependencies(
             self._base.names | self._filter.names | self._userdn.names | self._fields.names
@@ -74,6 +79,7 @@ class Ldap:
         else:
             found = await self._search(query)
         if found is None or not found.dn:
+            await self._directory.verify(f"cn={self._nobody},{self._base.made(query)}".rstrip(","), octets)
             return None
         outcome, reason = await self._directory.verify(found.dn, octets)
         if outcome is not Outcome.OK:

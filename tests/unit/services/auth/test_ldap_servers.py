@@ -22,6 +22,7 @@ from roost.testing.passdb import (
     driver_context,
 )
 from roost.util.secret import Secret
+from services.auth.ldap.connection import Connection
 
 pytestmark = pytest.mark.interop
 
@@ -177,3 +178,26 @@ def test_a_long_list_comes_in_pages(branch: str) -> None:
     assert sorted(asyncio.run(names(1000))) == sorted(f"u{number}" for number in range(120))
     assert userdb(made, ldap_base="dc=%{domain},dc=org").iterate() is None
     assert userdb(made, ldap_iterate_filter="").iterate() is None
+
+
+@pytest.mark.parametrize("name", ["alice", "mallory"])
+def test_whether_somebody_exists_costs_the_same_questions(branch: str, name: str, monkeypatch: Any) -> None:
+    """A search and a bind with the given password."""
+    asked: list[str] = []
+    search, bind = Connection.search, Connection.bind
+
+    def counted_search(self: Connection, *arguments: Any) -> Any:
+        asked.append("search")
+        return search(self, *arguments)
+
+    def counted_bind(self: Connection, dn: str, password: bytes) -> tuple[int, str]:
+        if password == b"wrong":
+            assert dn.endswith("," + branch)
+            asked.append("bind")
+        return bind(self, dn, password)
+
+    monkeypatch.setattr(Connection, "search", counted_search)
+    monkeypatch.setattr(Connection, "bind", counted_bind)
+    outcome = verify(binding(branch), name, b"wrong")
+    assert outcome in ((Outcome.MISMATCH,) if name == "alice" else (None, Outcome.UNKNOWN))
+    assert asked == ["search", "bind"]

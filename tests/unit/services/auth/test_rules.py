@@ -172,6 +172,11 @@ def test_renaming() -> None:
     assert renamed("u@d", {"username": "x"}) == "x@d"
     assert renamed("u", {"domain": "e"}) == "u@e"
     assert renamed("u@d", {"user": ""}) == "u@d"
+    # As Dovecot has it: a username with an @ is a whole name, and the fields work in their order.
+    assert renamed("u", {"username": "a@x"}) == renamed("u@d", {"username": "a@x"}) == "a@x"
+    assert renamed("u@d", {"username": "a@x", "domain": "e"}) == "a@e"
+    assert renamed("u@d", {"domain": "e", "username": "a@x"}) == "a@x"
+    assert renamed("u@d", {"domain": "e", "username": "a"}) == "a@e"
 
 
 def test_hidden_fields_do_not_go_out() -> None:
