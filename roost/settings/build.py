@@ -218,7 +218,7 @@ class Builder:
                 return self._inner(frame, one, Role.IGNORED)
         outer = tuple(part for part, _ in frame.path)
         wanted = PARENTS.get(key, ())
-        inline = bool(outer) and INLINE.get(key) == outer[-1]
+        inline = bool(outer) and outer[-1] in INLINE.get(key, ())
         if outer != wanted and not inline:
             if outer and not wanted:
                 raise self.fatal(one, f"{key} {{ .. }} not allowed under {outer[-1]} {{ .. }}", key)

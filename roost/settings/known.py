@@ -65,7 +65,7 @@ DOVECOT_SERVICES = _words(
 
 DOVECOT_SECTIONS = _words(
     """
-    acl dict_map dict_server doveadm_server event_exporter execute fs ldap lua mail_attribute
+    acl dict_map dict_server doveadm_server event_exporter execute fs ldap lua
     metric metric_group_by mysql notify_status plugin push_notification quota
     quota_over_status quota_warning sieve_script ssl_client stats_server
     """

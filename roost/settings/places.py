@@ -79,7 +79,7 @@ def remaining(path: Path, spec: Spec) -> Path:
 
 def own(path: Path) -> Path:
     """The path from an inline list filter on: what is around it has no say about the keys inside."""
-    if path and path[-1][0] in INLINE and (INLINE[path[-1][0]], "") in path:
+    if path and any((around, "") in path for around in INLINE.get(path[-1][0], ())):
         return path[-1:]
     return path
 

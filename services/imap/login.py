@@ -11,10 +11,11 @@ from __future__ import annotations
 from typing import NoReturn
 
 from roost.clients.auth import AuthOk
-from roost.errors import LimitExceeded, LoginForbidden, RoostError
+from roost.errors import LimitExceeded, LoginForbidden, RoostError, Unavailable
 from roost.imap import replies
-from roost.storage.api import Identity
+from roost.storage.api import Identity, User
 from services.imap.session import Session
+from services.imap.shared import Hooks
 
 LOGGED_IN_STATE = 2  # command.State.AUTHENTICATED
 MAX_AUTH_ATTEMPTS = 10  # on one connection
@@ -79,11 +80,28 @@ async def begin(session: Session, proved: AuthOk, mechanism: str) -> bytes:
             raise LimitExceeded("Maximum number of connections from user+IP exceeded")
     try:
         session.user = await shared.backend.open_user(conn, identity)
+        if shared.hooks is not None:
+            await _run_hooks(session, shared.hooks, session.user, identity)
     except BaseException:
         leave_anvil(session)
         raise
     enter(session, identity, username, mechanism)
     return b"[CAPABILITY %b] Logged in" % session.capability_text()
+
+
+async def _run_hooks(session: Session, hooks: Hooks, user: User, identity: Identity) -> None:
+    """mail_lua and last_login. Raises Unavailable when the user is kept out; then the store is closed again."""
+    session.user = None  # the session is nobody's until they have agreed
+    try:
+        script = await hooks.begin(user, identity, session.conn)
+    except BaseException:
+        await user.logout()
+        raise
+    if session.client.closed():  # it left meanwhile; ``ended`` has seen no user
+        await hooks.end(script)
+        await user.logout()
+        raise Unavailable("The client is gone")
+    session.user, session.script = user, script
 
 
 def enter(session: Session, identity: Identity, username: str, mechanism: str) -> None:
@@ -127,9 +145,13 @@ def ended(session: Session, why: str) -> None:
 async def _close(session: Session) -> None:
     """Give back what the session held of the store."""
     user, session.user = session.user, None
+    hooks = session.shared.hooks
     try:
         if session.view is not None:
             await session.leave_mailbox()
+        if hooks is not None:
+            script, session.script = session.script, None
+            await hooks.end(script)
         if user is not None:
             await user.logout()
     except RoostError as exc:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from roost.clients.anvil import Anvil
 from roost.clients.auth import AuthClient
+from roost.clients.mail_hooks import mail_hooks
 from roost.clients.notify import Hub
 from roost.events.log import Log
 from roost.net.inline import run_inline
@@ -68,6 +69,7 @@ async def start(worker: Worker) -> ImapRoom:
         auth_settings=auth_settings,
         ssl=config.section(SslSettings, protocol="imap"),
         tls_ready=worker.tls is not None,
+        hooks=mail_hooks(config, "imap", log, worker.spawn),
     )
     if config.by_address:
         shared.choose_by(chooser(config))

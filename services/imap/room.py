@@ -78,6 +78,8 @@ class ImapRoom:
             await self._empty
         if not self._closed:
             self._closed = True
+            if self._shared.hooks is not None:
+                await self._shared.hooks.close()
             await self._shared.backend.aclose()
             self._auth.close()
             await self._anvil.stop()

@@ -7,7 +7,7 @@ through the client and the store. Exactly one command of a session runs at a tim
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from roost.events.log import Log
 from roost.imap import mailbox_name
@@ -106,6 +106,7 @@ class Session:
         "log",
         "mechanism",
         "registered",
+        "script",
         "shared",
         "state",
         "unwatch",
@@ -131,6 +132,7 @@ class Session:
         self.registered = False  # anvil knows of this session
         self.ending = ""  # why the session ends, for the log; set once
         self.unwatch: Callable[[], None] | None = None
+        self.script: Any = None  # what Hooks.begin gave
         self.counters = Counters()
 
     # ---- what commands use

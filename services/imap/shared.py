@@ -18,7 +18,7 @@ from roost.settings.schema.imap import ImapSettings
 from roost.settings.schema.mail import MailSettings
 from roost.settings.schema.ssl import SslSettings
 from roost.settings.variables import expand
-from roost.storage.api import Backend, ConnInfo, Update
+from roost.storage.api import Backend, ConnInfo, Identity, Update, User
 from roost.util.secret import Secret
 from services.imap.capabilities import CAPABILITIES, When
 from services.imap.logline import LoginLine, compiled
@@ -86,6 +86,16 @@ class Anvil(Protocol):
     def disconnect(self, session_id: str) -> None: ...
 
 
+class Hooks(Protocol):
+    """The part of ``roost.clients.mail_hooks.MailHooks`` that sessions use."""
+
+    async def begin(self, user: User, identity: Identity, conn: ConnInfo) -> Any: ...
+
+    async def end(self, script: Any) -> None: ...
+
+    async def close(self) -> None: ...
+
+
 class Shared:
     """See the head of this file. Made once by ``main.start`` (or by a test)."""
 
@@ -105,11 +115,13 @@ class Shared:
         tls_ready: bool = False,
         clock: Callable[[], float] = time.monotonic,
         on_user: Callable[[str, int], None] | None = None,
+        hooks: Hooks | None = None,
     ) -> None:
         self.backend = backend
         self.auth = auth
         self.anvil = anvil
         self.watch = watch
+        self.hooks = hooks  # None: nothing is configured that wants to know of users
         self.spawn = spawn  # a background task whose failure is logged
         self.on_user = on_user  # a session of this user began (+1) or ended (-1): for the process title
         self.log = log

@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from roost.errors import Corrupt, RoostError, Unavailable
 from roost.events.log import Log
@@ -42,6 +43,7 @@ class Delivery:
     upload: Upload | None = None  # this recipient's copy
     mailbox: str = "INBOX"
     result: str = ""  # for the log
+    script: Any = None  # what Hooks.begin gave
 
 
 async def open_spool(session: Session, transaction: Transaction) -> None:
@@ -106,6 +108,8 @@ async def deliver(session: Session, transaction: Transaction, recipient: Recipie
     finally:
         if delivery.upload is not None:
             delivery.upload.close()
+        if delivery.script is not None and (hooks := session.shared.hooks) is not None:
+            await hooks.end(delivery.script)
         if delivery.user is not None:
             await delivery.user.logout()
     _log(delivery).info(log_text(delivery, delivery.result))

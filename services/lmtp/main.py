@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from roost.clients.anvil import Anvil
 from roost.clients.auth import AuthClient
+from roost.clients.mail_hooks import mail_hooks
 from roost.clients.notify import Hub
 from roost.settings.schema.anvil import AnvilSettings
 from roost.settings.schema.auth import AuthSettings
@@ -71,6 +72,7 @@ async def start(worker: Worker) -> LmtpRoom:
         tls_context=worker.tls_context,
         in_thread=in_thread(worker),
         anvil=anvil,
+        hooks=mail_hooks(config, "lmtp", log, worker.spawn),
     )
     return LmtpRoom(worker, shared, auth, hub, anvil)
 

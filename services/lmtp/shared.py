@@ -5,12 +5,12 @@ from __future__ import annotations
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from roost.events.log import Log
 from roost.settings.schema.lmtp import LmtpSettings
 from roost.smtp import trace
-from roost.storage.api import Backend, ConnInfo, Identity
+from roost.storage.api import Backend, ConnInfo, Identity, User
 
 COMPLAINT_SECS = 10.0
 MAX_COMPLAINTS = 1000
@@ -31,6 +31,16 @@ class UserLookup(Protocol):
     """The one method of ``roost.clients.auth.AuthClient`` this room uses."""
 
     async def user(self, name: str, conn: ConnInfo) -> Identity | None: ...
+
+
+class Hooks(Protocol):
+    """The part of ``roost.clients.mail_hooks.MailHooks`` that deliveries use."""
+
+    async def begin(self, user: User, identity: Identity, conn: ConnInfo) -> Any: ...
+
+    async def end(self, script: Any) -> None: ...
+
+    async def close(self) -> None: ...
 
 
 def no_tls() -> ssl.SSLContext | None:
@@ -62,6 +72,7 @@ class Shared:
     max_message_octets: int | None = None
     tls_context: Callable[[], ssl.SSLContext | None] = no_tls
     in_thread: Callable[[Callable[[], None]], Awaitable[None]] = run_here
+    hooks: Hooks | None = None  # None: nothing is configured that wants to know of users
     anvil: Counter | None = None
     deliveries: dict[str, int] = field(default_factory=dict)  # open recipients by user (lmtp_user_concurrency_limit)
     _date: tuple[int, str] = (-1, "")

@@ -12,9 +12,11 @@ from roost.settings.schema.auth import AuthSettings, PassdbSettings, UserdbSetti
 from roost.settings.schema.dict import DictSettings
 from roost.settings.schema.doveadm import DoveadmSettings
 from roost.settings.schema.imap import ImapSettings
+from roost.settings.schema.last_login import LAST_LOGIN, LastLoginSettings
 from roost.settings.schema.lmtp import LmtpSettings
 from roost.settings.schema.logging import LoggingSettings
-from roost.settings.schema.mail import MailboxSettings, MailSettings, NamespaceSettings
+from roost.settings.schema.lua import MAIL_LUA
+from roost.settings.schema.mail import MAIL_ATTRIBUTE, MailboxSettings, MailSettings, NamespaceSettings
 from roost.settings.schema.master import MasterSettings
 from roost.settings.schema.notify import NotifySettings
 from roost.settings.schema.oauth2 import LOCAL_VALIDATION
@@ -39,6 +41,7 @@ AREAS: tuple[type, ...] = (
     MailSettings,
     ImapSettings,
     LmtpSettings,
+    LastLoginSettings,
     DoveadmSettings,
     NotifySettings,
     AnvilSettings,
@@ -67,17 +70,26 @@ PARENTS: dict[str, tuple[str, ...]] = {
 }
 """List filters that stand inside another one only; all others stand inside none."""
 
-NAMED_FILTERS: tuple[str, ...] = ("ssl_server", "oauth2", LOCAL_VALIDATION, "auth_policy")
+NAMED_FILTERS: tuple[str, ...] = (
+    "ssl_server",
+    "oauth2",
+    LOCAL_VALIDATION,
+    "auth_policy",
+    MAIL_LUA,
+    MAIL_ATTRIBUTE,
+    LAST_LOGIN,
+)
 """``name { … }`` sections: a prefix of the keys inside."""
 
 INSIDE: dict[str, tuple[str, ...]] = {
     "oauth2": ("http_client_", "ssl_client_"),
     "auth_policy": ("http_client_", "ssl_client_"),
+    MAIL_LUA: ("lua_",),
 }
 """Named filter → prefixes of the keys that have a value of their own inside it."""
 
-INLINE: dict[str, str] = {"dict": LOCAL_VALIDATION}
-"""List filters that may also stand in a named filter, and are then its own."""
+INLINE: dict[str, tuple[str, ...]] = {"dict": (LOCAL_VALIDATION, MAIL_ATTRIBUTE, LAST_LOGIN)}
+"""List filters that may also stand in these named filters, and are then their own."""
 
 __all__ = [
     "AREAS",
@@ -95,6 +107,7 @@ __all__ = [
     "ImapSettings",
     "InetBlock",
     "InetListener",
+    "LastLoginSettings",
     "Listener",
     "LmtpSettings",
     "LoggingSettings",

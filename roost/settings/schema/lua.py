@@ -1,19 +1,24 @@
-"""Lua scripts: the settings of every block that runs one (``passdb lua``, ``userdb lua``, push drivers)."""
+"""Lua scripts: the settings of every block that runs one (``passdb lua``, ``userdb lua``, ``mail_lua``)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from roost.settings.fields import BOOL, ENUM, FILE, SIZE, STR, STRLIST, UINT, setting
 
 TRUST = ("full", "restricted")
 COMPAT = ("lenient", "2.3", "2.4")
+MAIL_LUA = "mail_lua"
 
 
 @dataclass(frozen=True, kw_only=True)
 class LuaSettings:
     """One script's settings. The class is embedded where a block may name a script."""
+
+    LIMITED: ClassVar[bool] = False
+    """The limits hold for scripts of full trust too."""
 
     lua_file: str = setting("", type=FILE, key="lua_file", text="The script. Text in place of a path is refused.")
     lua_settings: Mapping[str, str] = setting(
@@ -32,21 +37,21 @@ class LuaSettings:
         key="lua_trust",
         choices=TRUST,
         text="full: the whole standard library, for scripts of the administrator. restricted: no files, no processes, "
-        "no C modules, and the limits hold.",
+        "no C modules, and the limits hold. mail_lua: restricted.",
     )
     lua_max_memory_octets: int = setting(
         64 * 1024 * 1024,
         type=SIZE,
         key="lua_max_memory",
         low=0,
-        text="Memory one restricted script may use; 0 = no limit.",
+        text="Memory one restricted script may use; 0 = no limit. mail_lua: 16 M.",
     )
     lua_instruction_limit: int = setting(
         20_000_000,
         type=UINT,
         key="lua_instruction_limit",
         unit="instructions",
-        text="Lua instructions one call of a restricted script may take; 0 = no limit.",
+        text="Lua instructions one call of a restricted script may take; 0 = no limit. mail_lua: 5 million.",
     )
     lua_path: str = setting(
         "",
@@ -76,6 +81,20 @@ class LuaSettings:
         low=1,
         unit="calls",
         text="Unfinished calls of one script; above it a call is refused.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailLuaSettings(LuaSettings):
+    """``mail_lua { … }``: the script of every user of a mail process. Such a process serves many users at once and has
+    no other guard than these limits, so they are narrower and hold whatever the trust."""
+
+    LIMITED: ClassVar[bool] = True
+
+    lua_trust: str = setting("restricted", type=ENUM, key="lua_trust", choices=TRUST, text="As above.")
+    lua_max_memory_octets: int = setting(16 << 20, type=SIZE, key="lua_max_memory", low=0, text="As above.")
+    lua_instruction_limit: int = setting(
+        5_000_000, type=UINT, key="lua_instruction_limit", unit="instructions", text="As above."
     )
 
 

@@ -7,6 +7,9 @@ from typing import ClassVar
 
 from roost.settings.fields import BOOL, ENUM, SECS, SIZE, STR, TEMPLATE, UINT, setting
 
+MAIL_ATTRIBUTE = "mail_attribute"
+"""``mail_attribute { dict NAME { … } }``: where attributes of users and mailboxes are kept."""
+
 
 @dataclass(frozen=True)
 class MailSettings:

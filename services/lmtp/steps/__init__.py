@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from services.lmtp.steps import received, save
+from services.lmtp.steps import hooks, received, save
 
 if TYPE_CHECKING:
     from services.lmtp.deliver import Delivery
 
-STEPS: tuple[Callable[[Delivery], Awaitable[None]], ...] = (received.run, save.run)
+STEPS: tuple[Callable[[Delivery], Awaitable[None]], ...] = (received.run, hooks.run, save.run)
