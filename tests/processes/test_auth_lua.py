@@ -224,6 +224,28 @@ def test_in_the_auth_process(tmp_path: Path, silence: int) -> None:
             assert not instance.pids("auth-worker")
 
 
+LOOKUP = """
+function auth_passdb_lookup(req)
+  if req.user == "known" then return dovecot.auth.PASSDB_RESULT_OK, { password = "{PLAIN}pw" } end
+  if req.user == "open" then return dovecot.auth.PASSDB_RESULT_OK, { nopassword = "y" } end
+  return dovecot.auth.PASSDB_RESULT_USER_UNKNOWN
+end
+function auth_userdb_lookup(req) return dovecot.auth.USERDB_RESULT_OK, {} end
+function auth_userdb_iterate() return {} end
+"""
+
+
+@pytest.mark.parametrize("more", ["", "passdb lua {\n use_worker = no\n}", "auth_cache_size = 1M"])
+def test_what_a_script_only_says_is_compared(tmp_path: Path, silence: int, more: str) -> None:
+    """``auth_passdb_lookup`` tells what is stored; whether the given password is that one is the room's to find out."""
+    with roost(tmp_path, silence, script=LOOKUP, more=more) as instance:
+        for _ in range(2):
+            assert ask(instance, "known", "wrong") == "FAIL\t1\tuser=known"
+            assert ask(instance, "known") == "OK\t1\tuser=known"
+            assert ask(instance, "nobody") == "FAIL\t1\tuser=nobody"
+            assert ask(instance, "open", "anything") == "OK\t1\tuser=open"
+
+
 BROKEN = {
     "syntax": ("function auth_password_verify(req)\n  retrun 1\nend\n", "script.lua:2: syntax error near '1'"),
     "top": ("\n\nlocal x = nothing.here\n", "script.lua:3: attempt to index a nil value (global 'nothing')"),
@@ -282,7 +304,16 @@ class Endpoint(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     waiting = 0
+    asked: list[str] = []  # noqa: RUF012 - of all
     together = threading.Condition()
+
+    def do_GET(self) -> None:
+        Endpoint.asked.append(self.path)
+        body = json.dumps({"hash": "{PLAIN}right", "networks": "192.0.2.0/24"}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -306,6 +337,7 @@ class Server(ThreadingHTTPServer):
 @contextmanager
 def endpoint() -> Iterator[int]:
     Endpoint.waiting = 0
+    Endpoint.asked.clear()
     with Server(("127.0.0.1", 0), Endpoint) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -370,3 +402,33 @@ def test_a_dict_is_shared_by_workers(tmp_path: Path, silence: int) -> None:
         for pid in instance.pids("auth-worker"):
             os.kill(pid, signal.SIGKILL)
         assert ask(instance, "alice", "secret") == "FAIL\t1\tuser=alice\tcode=user_disabled"
+
+
+@pytest.mark.parametrize("use_worker", ["yes", "no"])
+def test_answers_are_cached_by_what_the_script_says(tmp_path: Path, use_worker: str) -> None:
+    with endpoint() as port:
+        script = (EXAMPLES / "cache-key.lua").read_text().replace("args.url", f"'http://127.0.0.1:{port}/'")
+        more = f"""
+        auth_cache_size = 1M
+        passdb lua {{
+          use_worker = {use_worker}
+        }}
+        userdb lua {{
+          driver = static
+        }}
+        """
+        with roost(tmp_path, port, script=script, more=more) as instance:
+
+            def login(number: int, user: str, password: str, address: str) -> str:
+                return lines.ask(f"AUTH\t{number}\tPLAIN\tservice=imap\trip={address}\tresp={plain(user, password)}\n")
+
+            lines = client(instance)
+            for number in range(1, 4):
+                assert login(number, "u", "right", "192.0.2.1") == f"OK\t{number}\tuser=u"
+            assert len(Endpoint.asked) == 1
+            assert login(4, "u", "right", "192.0.2.2").startswith("OK") and len(Endpoint.asked) == 2
+            assert login(5, "v", "right", "192.0.2.1").startswith("OK") and len(Endpoint.asked) == 3
+            assert login(6, "u", "wrong", "192.0.2.1") == "FAIL\t6\tuser=u"
+            assert login(7, "u", "right", "192.0.2.1").startswith("OK")
+            assert login(8, "u", "right", "10.1.1.1") == "FAIL\t8\tuser=u"  # not of allow_nets
+            assert Endpoint.asked[-1] == "/?user=u&from=inside"

@@ -199,7 +199,8 @@ class WorkerConnection(Connection):
         verifier = verifier_of(passdb)
         if verifier is None:
             return _entry_reply(request.id, await passdb.find(query), compare=True)
-        return _entry_reply(request.id, await verifier.verify(query, Secret(request.secret)))
+        entry = await verifier.verify(query, Secret(request.secret))
+        return _entry_reply(request.id, entry, compare=entry is not None and entry.unverified)
 
     async def _list(self, request_id: int, userdb: Userdb) -> wire.Reply:
         names = userdb.iterate()
