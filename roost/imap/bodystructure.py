@@ -11,7 +11,8 @@ are walked with a stack of our own.
 
 from __future__ import annotations
 
-import re
+from functools import lru_cache
+from typing import Final
 
 from roost.imap.envelope import envelope
 from roost.imap.replies import nstring, string
@@ -21,7 +22,8 @@ from roost.mime.header import unfold
 from roost.mime.parameters import Parameters
 from roost.mime.parts import Part
 
-_PLAIN = re.compile(rb"[ !#-\[\]-~]*")
+_PLAIN: Final = bytes(octet for octet in range(0x20, 0x7F) if octet not in b'"\\')
+_REMEMBERED_OCTETS: Final = 80
 _NO_PARTS = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0%s)'
 _NO_EXTENSION = b" NIL NIL NIL NIL"
 
@@ -78,20 +80,31 @@ def both(root: Part) -> tuple[bytes, bytes]:
 
 def _basic(part: Part) -> bytes:
     """``type subtype params id desc enc octets``."""
-    get = part.fields.get
-    params = part.parameters
-    if part.type == b"text" and (not params or parameters.get(params, b"charset") is None):
+    fields = part.fields
+    encoding = fields.get(b"content-transfer-encoding", b"")
+    if part.type == b"text" and len(fields.get(b"content-type", b"")) + len(encoding) <= _REMEMBERED_OCTETS:
+        kind, encoding = _usual(part.subtype, part.parameters, encoding)
+    else:
+        kind, encoding = _kind_and_encoding(part.type, part.subtype, part.parameters, encoding)
+    octets = part.stop - part.body
+    if b"content-id" not in fields and b"content-description" not in fields:
+        return b"%s NIL NIL %s %d" % (kind, encoding, octets)
+    texts = _text(fields.get(b"content-id")), _text(fields.get(b"content-description"))
+    return b"%s %s %s %s %d" % (kind, *texts, encoding, octets)
+
+
+def _kind_and_encoding(kind: bytes, subtype: bytes, params: Parameters, encoding: bytes) -> tuple[bytes, bytes]:
+    """``(type subtype params, enc)`` from a part's type and its raw encoding."""
+    if kind == b"text" and (not params or parameters.get(params, b"charset") is None):
         params = (*params, (b"charset", b"us-ascii"))
-    encoding = parameters.token(get(b"content-transfer-encoding"))
-    return b'"%s" "%s" %s %s %s "%s" %d' % (
-        part.type,
-        part.subtype,
-        _parameters(params),
-        _text(get(b"content-id")),
-        _text(get(b"content-description")),
-        encoding or b"7bit",
-        part.stop - part.body,
-    )
+    token = (parameters.token(encoding) if encoding else None) or b"7bit"
+    return b'"%s" "%s" %s' % (kind, subtype, _parameters(params)), b'"%s"' % token
+
+
+@lru_cache(maxsize=256)
+def _usual(subtype: bytes, params: Parameters, encoding: bytes) -> tuple[bytes, bytes]:
+    """Of a short text part: there are few different ones."""
+    return _kind_and_encoding(b"text", subtype, params, encoding)
 
 
 def _extension(part: Part) -> bytes:
@@ -124,7 +137,7 @@ def _parameters(params: Parameters) -> bytes:
 
 
 def _string(value: bytes) -> bytes:
-    return b'"%s"' % value if _PLAIN.fullmatch(value) else string(value)
+    return string(value) if value.translate(None, _PLAIN) else b'"%s"' % value
 
 
 def _text(raw_value: bytes | None) -> bytes:

@@ -31,6 +31,11 @@ _COMMON = re.compile(
     rb'[ \t\r\n,]*+(?:(?:"([^"\\\r\n]++)"[ \t]*+|((?:[' + _ATEXT + rb"-]++[ \t]*+)*+))<"
     rb"([" + _ATEXT + rb"-]++)@([A-Za-z0-9.-]++)>|([" + _ATEXT + rb"-]++)@([A-Za-z0-9.-]++))[ \t\r\n]*+(?:,|\Z)"
 )
+# One address without quotes, and all of it: phrase, local part and domain, or local part and domain.
+ONE: Final = re.compile(
+    rb"[ \t\r\n,]*+(?:((?:[" + _ATEXT + rb"-]++ ?+)*+)<([" + _ATEXT + rb"-]++)@([A-Za-z0-9.-]++)>|"
+    rb"([" + _ATEXT + rb"-]++)@([A-Za-z0-9.-]++))[ \r\n]*+"
+)
 _NOTHING_LEFT = re.compile(rb"[ \t\r\n,]*\Z")
 _TOKEN = re.compile(
     rb' ++|"((?:[^"\\]++|\\.)*+)(?:"|\\?\Z)|(\()|([<>@,;:])|([^ "()<>@,;:\[]++|\[[^\]]*+\]?|\))',

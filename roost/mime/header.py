@@ -26,6 +26,59 @@ _USUAL_LINE_OCTETS = 6  # below this on average the lines are counted
 # A block above this is walked field by field: a list of all its matches would be many times as big.
 _MANY_OCTETS = 64 * 1024
 
+_BETWEEN_FIELDS = re.compile(rb"\n(?![ \t])")
+_NAME = re.compile(rb"([!-9;-~]++)[ \t]*+")
+# What ENVELOPE and BODYSTRUCTURE are made of.
+_DESCRIBING = _ALL_COUNT | {
+    b"content-type", b"content-transfer-encoding", b"content-id", b"content-description", b"content-md5",
+    b"content-disposition", b"content-language", b"content-location",
+}  # fmt: skip
+_MAX_SPELLINGS = 2000
+_SPELLING_OCTETS = 64
+# Bounded memory of what stood before a colon: in lower case, or empty when it is no name.
+_spellings = {spelling: name for name in _DESCRIBING for spelling in (name, name.title())}
+
+
+def describing_fields(block: bytes) -> tuple[dict[bytes, bytes], list[bytes], list[bytes]]:
+    """``(fields, lines, names)`` of a header block without empty lines and without its last LF.
+
+    ``fields`` is as ``field_values`` makes it, of the names alone that describe a message or part. ``lines`` are the
+    fields as they came, each without its last LF, and ``names`` theirs in lower case, empty for a line that is none.
+    """
+    fields: dict[bytes, bytes] = {}
+    keep_first = fields.setdefault
+    repeated: dict[bytes, list[bytes]] = {}
+    spelled = _spellings.get
+    names = []
+    lines = _BETWEEN_FIELDS.split(block)
+    for line in lines:
+        written, colon, value = line.partition(b":")
+        name = spelled(written) if colon else b""
+        if name is None:
+            name = _name_of(written)
+        names.append(name)
+        if name in _DESCRIBING:
+            value = value.lstrip(b" \t")
+            if keep_first(name, value) is not value and name in _ALL_COUNT:
+                repeated.setdefault(name, [fields[name]]).append(value)
+    if repeated:
+        _merge(fields, repeated)
+    return fields, lines, names
+
+
+def _name_of(written: bytes) -> bytes:
+    match = _NAME.fullmatch(written)
+    name = match[1].lower() if match else b""
+    if len(written) <= _SPELLING_OCTETS and len(_spellings) < _MAX_SPELLINGS:
+        _spellings[written] = name
+    return name
+
+
+def _merge(fields: dict[bytes, bytes], repeated: dict[bytes, list[bytes]]) -> None:
+    """Fields that came more than once: the last text, all the addresses."""
+    for name, values in repeated.items():
+        fields[name] = values[-1] if name in _LAST_COUNTS else b",".join(values)
+
 
 def field_values(
     data: bytes, start: int = 0, stop: int | None = None, max_fields: int = MAX_FIELDS
@@ -42,8 +95,7 @@ def field_values(
         name = name.lower()
         if keep_first(name, value) is not value and name in _ALL_COUNT:
             repeated.setdefault(name, [fields[name]]).append(value)
-    for name, values in repeated.items():
-        fields[name] = values[-1] if name in _LAST_COUNTS else b",".join(values)
+    _merge(fields, repeated)
     fields.pop(b"", None)
     return fields
 

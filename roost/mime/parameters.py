@@ -8,6 +8,7 @@ Dovecot hands them to clients; charsets and %-escapes stay for the client to dec
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import islice
 from typing import Final
 
@@ -18,6 +19,15 @@ _TYPE = re.compile(rb"\s*+(" + _TOKEN + rb"++)\s*+/\s*+(" + _TOKEN + rb"++)\s*+"
 _WORD = re.compile(rb"\s*+(" + _TOKEN + rb"++)")
 # An unclosed quoted string runs to the end, so that no octet is looked at again and again.
 _PARAMETER = re.compile(rb';\s*+([^\s=;"()]++)\s*+=\s*+(?:"((?:[^"\\]++|\\.)*+)(?:"|\\?\Z)|([^\s;"()]*+))', re.DOTALL)
+# The forms nearly all values have: a/b, or a/b; name=value, without comments, escapes or continuations.
+_USUAL = re.compile(
+    rb"([A-Za-z]++)/([A-Za-z0-9.+-]++)(?:;[ \t\r\n]*+([A-Za-z-]++)="
+    rb"(?:\"([ !#-'+-\[\]-~]*+)\"|([A-Za-z0-9._=+/:'-]++)))?[ \r\n]*+"
+)
+_USUAL_DISPOSITION = re.compile(
+    rb"([A-Za-z]++)(?:;[ \t\r\n]*+([A-Za-z-]++)=(?:\"([ !#-'+-\[\]-~]*+)\"|([A-Za-z0-9._=+/:'-]++)))?[ \r\n]*+"
+)
+_USUAL_TOKEN = re.compile(rb"([A-Za-z0-9-]++)\r?")
 _PIECE = re.compile(rb"([^*]+)\*([0-9]{1,4})(\*?)")
 _NOT_ATTRIBUTE = re.compile(rb"[^A-Za-z0-9!#$&+.^_`{|}~-]")
 _TO_COMMENT = re.compile(rb'[^("]*+(?:"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)[^("]*+)*+', re.DOTALL)
@@ -26,6 +36,7 @@ _IN_COMMENT = re.compile(rb"[()\\]")
 MAX_PARAMETERS: Final = 200
 _MAX_COMMENT_SIGNS = 1000
 _MANY_OCTETS = 16 * 1024
+_REMEMBERED_OCTETS = 80
 
 Parameters = tuple[tuple[bytes, bytes], ...]
 
@@ -34,6 +45,16 @@ def content_type(raw_value: bytes | None) -> tuple[bytes, bytes, Parameters] | N
     """``(type, subtype, parameters)``, both names in lower case; None when there is none or it is malformed."""
     if raw_value is None:
         return None
+    if len(raw_value) <= _REMEMBERED_OCTETS and raw_value[:5].lower() == b"text/":
+        return _text_type(raw_value)  # others mostly carry a name or boundary of their own
+    return _content_type(raw_value)
+
+
+def _content_type(raw_value: bytes) -> tuple[bytes, bytes, Parameters] | None:
+    usual = _USUAL.fullmatch(raw_value)
+    if usual is not None:
+        kind, subtype, name, quoted, plain = usual.groups()
+        return kind.lower(), subtype.lower(), () if name is None else ((name, quoted or plain or b""),)
     value = _without_comments(unfold(raw_value))
     match = _TYPE.match(value)
     if match is None:
@@ -41,8 +62,15 @@ def content_type(raw_value: bytes | None) -> tuple[bytes, bytes, Parameters] | N
     return match[1].lower(), match[2].lower(), parameters(value, match.end())
 
 
+_text_type = lru_cache(maxsize=256)(_content_type)
+
+
 def disposition(raw_value: bytes) -> tuple[bytes, Parameters] | None:
     """``(disposition as written, parameters)`` of a Content-Disposition, or None when it is malformed."""
+    usual = _USUAL_DISPOSITION.fullmatch(raw_value)
+    if usual is not None:
+        kind, name, quoted, plain = usual.groups()
+        return kind, () if name is None else ((name, quoted or plain or b""),)
     value = _without_comments(unfold(raw_value))
     match = _WORD.match(value)
     return None if match is None else (match[1], parameters(value, match.end()))
@@ -50,7 +78,9 @@ def disposition(raw_value: bytes) -> tuple[bytes, Parameters] | None:
 
 def token(raw_value: bytes | None) -> bytes | None:
     """The token of a field that holds just one (Content-Transfer-Encoding), or None."""
-    match = None if raw_value is None else _WORD.match(_without_comments(unfold(raw_value)))
+    if raw_value is None:
+        return None
+    match = _USUAL_TOKEN.fullmatch(raw_value) or _WORD.match(_without_comments(unfold(raw_value)))
     return match[1] if match else None
 
 

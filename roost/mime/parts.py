@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from roost.mime import parameters
-from roost.mime.header import MAX_FIELDS, MAX_HEADER_OCTETS, field_values, header_ends
+from roost.mime.header import MAX_FIELDS, MAX_HEADER_OCTETS, describing_fields, field_values, header_ends
 from roost.mime.lines import WINDOW_OCTETS
 from roost.mime.parameters import Parameters
 
@@ -39,9 +39,11 @@ _BASE_WORK = 20_000_000
 _WORK_PER_OCTET = 10
 
 _LONG_HEADER_OCTETS = 4096
+_SHORT_OCTETS = 16 * 1024
 
 _DELIMITER_END = re.compile(rb"(--)?[ \t\r]*+(?=\n|\Z)")
 _CR = 0x0D
+_SPACE = 0x20
 
 _US_ASCII: Parameters = ((b"charset", b"us-ascii"),)
 _RFC822: Final[tuple[bytes, bytes, Parameters]] = (b"message", b"rfc822", ())
@@ -52,12 +54,14 @@ _OCTET_STREAM: Final[tuple[bytes, bytes, Parameters]] = (b"application", b"octet
 class Part:
     """One part. Header ``start`` to ``body``, with its empty line; body from ``body`` to ``stop``.
 
-    ``fields`` are the raw values by lower-case name (``header.field_values``). ``lines`` counts the line ends of the
+    ``fields`` are raw values by lower-case name (``header.field_values``), those of the names that describe it at
+    least. ``header`` is the lines and names of the header (``header.describing_fields``) of the message itself when it
+    was read as a whole, the usual case. ``lines`` counts the line ends of the
     body of text and message/rfc822 parts (0 for others). ``children`` are the parts of a multipart, or the one message
     in a message/rfc822, whose header begins where this part's body does.
     """
 
-    __slots__ = ("body", "children", "fields", "lines", "parameters", "start", "stop", "subtype", "type")
+    __slots__ = ("body", "children", "fields", "header", "lines", "parameters", "start", "stop", "subtype", "type")
 
     def __init__(self, start: int) -> None:
         self.start = start
@@ -68,6 +72,7 @@ class Part:
         self.subtype = b"plain"
         self.parameters: Parameters = ()
         self.fields: dict[bytes, bytes] = {}
+        self.header: tuple[list[bytes], list[bytes]] | None = None
         self.children: list[Part] = []
 
     @property
@@ -86,7 +91,9 @@ class Part:
 def parse(data: bytes, limits: Limits = DEFAULT_LIMITS, marks: list[int] | None = None) -> Part:
     """The tree of the message ``data``. Never raises for what is in it. ``marks``: ``lines.marks`` of it, if known."""
     root = Part(0)
-    _read_header(data, root, len(data), limits.max_header_octets, limits.max_fields, _TEXT_PLAIN)
+    lines, names = _read_header(data, root, len(data), limits.max_header_octets, limits.max_fields, _TEXT_PLAIN)
+    if lines:
+        root.header = lines, names
     if root.type == b"multipart" or root.is_message:
         _Walk(data, limits, marks).run(root)
     else:
@@ -106,18 +113,33 @@ def _read_header(
     max_octets: int,
     max_fields: int,
     default: tuple[bytes, bytes, Parameters],
-    crlf: int | None = None,
-) -> None:
-    """Set ``body``, ``fields`` and the type of ``part``; its header ends at ``stop`` at the latest."""
-    fields_stop, part.body = header_ends(data, part.start, stop, crlf)
-    if fields_stop - part.start > max_octets:
-        fields_stop = part.start + max_octets
-    part.fields = field_values(data, part.start, fields_stop, max_fields)
+    crlf: int = -1,
+) -> tuple[list[bytes], list[bytes]]:
+    """Set ``body``, ``fields`` and the type of ``part``; its header ends at ``stop`` at the latest.
+
+    ``crlf`` is where LF CR LF comes next; -1: not known. The answer is as ``Part.header``, empty lists for None.
+    """
+    start = part.start
+    if crlf < 0 and (crlf := data.find(b"\n\r\n", start, stop)) < 0:
+        crlf = len(data)
+    octets = crlf - start
+    lines: list[bytes] = []
+    names: list[bytes] = []
+    # The usual header: not long, begins with a name, and ends in CR LF. An empty line in it is seen by what it leaves.
+    if 0 < octets <= min(max_octets, max_fields, _SHORT_OCTETS) and crlf <= stop - 3 and data[start] > _SPACE:
+        part.fields, lines, names = describing_fields(data[start:crlf])
+    if lines and min(lines) > b"\n\xff":
+        part.body = crlf + 3
+    else:
+        lines = names = []
+        fields_stop, part.body = header_ends(data, start, stop, crlf)
+        part.fields = field_values(data, start, min(fields_stop, start + max_octets), max_fields)
     raw_type = part.fields.get(b"content-type")
     found = parameters.content_type(raw_type)
     if found is None:
         found = default if raw_type is None else _TEXT_PLAIN
     part.type, part.subtype, part.parameters = found
+    return lines, names
 
 
 class _Frame:
@@ -155,7 +177,7 @@ class _Walk:
 
     def run(self, root: Part) -> None:
         data = self.data
-        self._count_header(root)
+        self._count_header(root, root.header[0] if root.header else [])
         self._enter(root)
         while (level := self._next_delimiter()) is not None:
             frame = self.stack[level]
@@ -207,17 +229,20 @@ class _Walk:
             found = data.find(b"\n\r\n", part.start)
             self.crlf = found if found >= 0 else len(data)
         default = _RFC822 if parent.type == b"multipart" and parent.subtype == b"digest" else _TEXT_PLAIN
-        _read_header(data, part, stop, max(self.header_octets_left, 0), max(self.fields_left, 0), default, self.crlf)
-        self._count_header(part)
+        octets, fields = max(self.header_octets_left, 0), max(self.fields_left, 0)
+        lines, _ = _read_header(data, part, stop, octets, fields, default, self.crlf)
+        self._count_header(part, lines)
         return part
 
-    def _count_header(self, part: Part) -> None:
+    def _count_header(self, part: Part, lines: list[bytes]) -> None:
         octets = part.body - part.start
         self.header_octets_left -= octets
-        # Only a long header can hold many lines that are not in ``fields``.
-        self.fields_left -= (
-            len(part.fields) if octets < _LONG_HEADER_OCTETS else self.data.count(b"\n", part.start, part.body)
-        )
+        if lines:
+            self.fields_left -= len(lines)
+        elif octets < _LONG_HEADER_OCTETS:  # only a long one can hold many lines that are not in ``fields``
+            self.fields_left -= len(part.fields)
+        else:
+            self.fields_left -= self.data.count(b"\n", part.start, part.body)
 
     def _close(self, level: int, stop: int) -> None:
         """Everything above ``level`` of the stack ends at ``stop``, or where its header does if that is later."""

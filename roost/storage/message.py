@@ -18,12 +18,16 @@ _BARE_LF = re.compile(rb"(?<!\r)\n")
 
 
 class Derived(NamedTuple):
-    """``header_octets`` counts the header with its empty line (the whole message when there is no empty line)."""
+    """``header_octets`` counts the header with its empty line (the whole message when there is no empty line).
+
+    ``header``: its lines and their names, if they are known (``Part.header``).
+    """
 
     header_octets: int
     envelope: bytes
     body: bytes
     bodystructure: bytes
+    header: tuple[list[bytes], list[bytes]] | None
 
 
 def with_crlf(data: bytes) -> bytes:
@@ -41,4 +45,4 @@ def derive(data: bytes, limits: parts.Limits, marks: list[int] | None = None) ->
     """Parse one message. Never raises for what is in it. ``marks``: ``roost.mime.lines.marks`` of it, if known."""
     root = parts.parse(data, limits, marks)
     bodystructure, body = both(root)
-    return Derived(root.body, envelope(root.fields), body, bodystructure)
+    return Derived(root.body, envelope(root.fields), body, bodystructure, root.header)

@@ -52,8 +52,8 @@ class ConnInfo:
     """Who is talking to us; for logs and access rules.
 
     ``bindings``: the kinds of channel binding that this connection can give; ``certificate``: what the auth service is
-    told of the client's verified certificate (``roost/net/certificates.py`` makes both). ``trusted``: a proxy or web mail
-    of ours, which speaks for many users: its failures are not held against its address.
+    told of the client's verified certificate (``roost/net/certificates.py`` makes both). ``trusted``: a proxy or web
+    mail of ours, which speaks for many users: its failures are not held against its address.
     """
 
     service: str

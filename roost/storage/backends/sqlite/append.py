@@ -14,7 +14,7 @@ from roost.mime.header import header_stop
 from roost.storage import flagbits
 from roost.storage.api import AppendResult, NewMessage
 from roost.storage.backends.sqlite.bodies import BlobFolder
-from roost.storage.backends.sqlite.cache import encode_fields
+from roost.storage.backends.sqlite.cache import encode_fields, encode_lines
 from roost.storage.backends.sqlite.transaction import LOG, Transaction
 from roost.storage.journal import Kind, masks_octets
 from roost.storage.limits import Limits
@@ -49,9 +49,11 @@ def cache_row(body: int, data: bytes, limits: parts.Limits, marks: list[int] | N
     """The row of ``cache`` for a body."""
     derived = derive(data, limits, marks)
     body_at = derived.header_octets
-    ends = body_at >= 3 and data.startswith(b"\n\r\n", body_at - 3)  # nearly always: then it need not be looked for
-    fields = encode_fields(data, body_at - 2 if ends else header_stop(data, 0, body_at))
-    return (body, derived.envelope, derived.body, derived.bodystructure, derived.header_octets, fields)
+    if derived.header is not None:
+        fields = encode_lines(*derived.header)
+    else:
+        fields = encode_fields(data, header_stop(data, 0, body_at))
+    return (body, derived.envelope, derived.body, derived.bodystructure, body_at, fields)
 
 
 class Append:

@@ -13,6 +13,7 @@ import re
 import struct
 from collections.abc import Collection
 from functools import lru_cache
+from itertools import accumulate
 
 # The stored names. A code is a position in this list: append only.
 FIELDS = (
@@ -58,6 +59,22 @@ def encode_fields(data: bytes, fields_stop: int) -> bytes | None:
         return None
     start = 1 + count + 4 * (count + 1)
     return b"%c%b%b%b" % (count, bytes(codes), _layouts[count].pack(*[start + at for at in offsets]), b"".join(chunks))
+
+
+def encode_lines(lines: list[bytes], names: list[bytes]) -> bytes | None:
+    """The same from lines that each lack their last LF, and their lower-case names (``Part.header``)."""
+    codes = _CODES
+    chosen = bytes([codes[name] for name in names if name in codes])
+    chunks = [line for line, name in zip(lines, names, strict=True) if name in codes]
+    count = len(chunks)
+    if count > MAX_FIELDS:
+        return None
+    start = 1 + count + 4 * (count + 1)
+    offsets = [*accumulate([len(line) + 1 for line in chunks], initial=start)]
+    if offsets[-1] - start > MAX_BLOCK_OCTETS:
+        return None
+    chunks.append(b"")
+    return b"%c%b%b%b" % (count, chosen, _layouts[count].pack(*offsets), b"\n".join(chunks))
 
 
 def _code_of(name: bytes) -> int:

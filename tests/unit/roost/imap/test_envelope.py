@@ -102,3 +102,24 @@ def test_no_octets_raise_and_parentheses_balance(fields: dict[bytes, bytes]) -> 
     wire = envelope(fields)
     assert wire.startswith(b"(")
     assert wire.endswith(b")")
+
+
+@pytest.mark.parametrize("value", [b"a@b", b"Ann Lee <a@b>", b"g: a@b, (x) c@d;", b"a b c", b'"x" <a@b>,c@d'])
+def test_remembered_lists_count_against_the_budget(value: bytes) -> None:
+    def spent(times: int, text: bytes) -> tuple[int, int]:
+        budget = Budget()
+        for _ in range(times):
+            address_list(text, budget)
+        return budget.addresses, budget.tokens
+
+    once, twice = spent(1, value), spent(2, value)
+    full = Budget()
+    long = spent(1, value + b" " * 500)  # too long to be remembered
+    assert once == long
+    assert full.addresses - twice[0] == 2 * (full.addresses - once[0])
+    assert full.tokens - twice[1] == 2 * (full.tokens - once[1])
+
+
+def test_a_budget_that_is_nearly_spent_bounds_short_lists() -> None:
+    assert address_list(b"a@b, c@d", Budget()) == b'((NIL NIL "a" "b")(NIL NIL "c" "d"))'
+    assert address_list(b"a@b, c@d", Budget(1)) == b'((NIL NIL "a" "b"))'

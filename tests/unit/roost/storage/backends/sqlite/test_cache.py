@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roost.mime.header import header_stop, select_fields
-from roost.storage.backends.sqlite.cache import FIELDS, MAX_BLOCK_OCTETS, Picker, encode_fields, known
+from roost.mime.header import describing_fields, header_stop, select_fields
+from roost.storage.backends.sqlite.cache import FIELDS, MAX_BLOCK_OCTETS, Picker, encode_fields, encode_lines, known
 
 NAMES = [b"From", b"SUBJECT", b"to", b"Message-ID", b"X-Other", b"References", b"X", b"Date"]
 LINES = st.lists(
@@ -46,3 +46,32 @@ def test_a_flood_is_not_stored() -> None:
 def test_known() -> None:
     assert known((b"from", b"references")) and not known((b"from", b"x-other")) and known(())
     assert len(FIELDS) == len(set(FIELDS)) and all(name == name.lower() for name in FIELDS)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                b"From: a@b\r\n",
+                b"to :x\r\n",
+                b"X-Y: z\r\n",
+                b"junk\r\n",
+                b"Subject: a\r\n b\r\n",
+                b"DATE:\n",
+                b"Cc: \r\n",
+            ]
+        ),
+        min_size=1,
+    ).map(b"".join)
+)
+def test_lines_give_the_block_that_the_header_gives(header: bytes) -> None:
+    data = header + b"\r\nbody"
+    _, lines, names = describing_fields(header[:-1])
+    assert encode_lines(lines, names) == encode_fields(data, len(header))
+
+
+def test_too_many_and_too_long_lines_are_not_stored() -> None:
+    assert encode_lines([b"To: a\r"] * 255, [b"to"] * 255) is not None
+    assert encode_lines([b"To: a\r"] * 256, [b"to"] * 256) is None
+    assert encode_lines([b"To: " + b"a" * MAX_BLOCK_OCTETS], [b"to"]) is None
