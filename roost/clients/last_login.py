@@ -15,6 +15,7 @@ from roost.dict.front import Dict, Transaction
 from roost.dict.keys import SHARED, escape
 from roost.errors import RoostError
 from roost.events.log import Log
+from roost.settings.filters.value import Injected
 from roost.settings.schema.dict import DictSettings
 from roost.settings.schema.last_login import LastLoginSettings
 from roost.settings.variables import expand
@@ -51,15 +52,16 @@ class LastLogin:
         self._writing = asyncio.Lock()
         self._quiet_until = 0.0
 
-    def note(self, user: str, variables: Mapping[str, str]) -> None:
+    def note(self, user: str, variables: Mapping[str, str], injected: Injected | None = None) -> None:
         """He is here now. Never waits, never raises."""
         settings = self._settings
         value = b"%d" % (self._now_ns() // self._divisor)
         try:
-            self._put(user, expand(settings.last_login_key, variables, escape=escape), value)
+            self._put(user, expand(settings.last_login_key, variables, escape=escape, injected=injected), value)
             for key, text in settings.last_login_dict_fields.items():
-                name = expand(key, variables, escape=escape)
-                self._put(user, name, expand(text, variables).encode("utf-8", "surrogateescape"))
+                name = expand(key, variables, escape=escape, injected=injected)
+                value = expand(text, variables, injected=injected).encode("utf-8", "surrogateescape")
+                self._put(user, name, value)
         except RoostError as error:
             self._complain(str(error))
         if self._timer is None and self._waiting:

@@ -61,7 +61,7 @@ class MailHooks:
         if len(self._homes) >= MAX_HOMES:
             self._homes.clear()
         self._homes[identity.username] = identity.home
-        script = None
+        script = given = None
         if self._scripts is not None:
             from roost.lua.api.mail import MailUser
 
@@ -74,7 +74,7 @@ class MailHooks:
             given = MailUser(user, members, variables, metadata, identity.fields)
             script = await _in_a_task(self._scripts.begin(given, f"user {identity.username}: "))
         if self._last_login is not None:
-            self._last_login.note(identity.username, variables)
+            self._last_login.note(identity.username, variables, given.injected if given is not None else None)
         return script
 
     async def end(self, script: UserScript | None) -> None:
@@ -99,6 +99,8 @@ class MailHooks:
                     await self._last_login.close()
         except TimeoutError:
             self._log.warning("mail_lua or last_login does not come to an end")
+        if self._scripts is not None:
+            await self._scripts.close()
         if self._families is not None:
             await self._families.close()
         for one in (*self._own, self._dicts):

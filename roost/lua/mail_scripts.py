@@ -8,18 +8,21 @@ message: a code below 0 is a failure, and one of ``mail_user_created`` keeps the
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from roost.errors import ConfigError, Unavailable
 from roost.events.event import Event
 from roost.lua.api import mail
 from roost.lua.api.mail import MailUser
+from roost.lua.filters import LuaFiles, call
 from roost.lua.script import ApiSource, LuaFailure, Script, check_file, read_file
+from roost.settings.filters.value import FilterError
 from roost.settings.schema.lua import LuaSettings
 from roost.settings.variables import expand
 
 CREATED, DEINIT_PRE, DEINIT = "mail_user_created", "mail_user_deinit_pre", "mail_user_deinit"
+NOT_LOADED = "User has no Lua script loaded"
 REFUSED = "Your mail cannot be opened now, try again later"
 
 
@@ -29,6 +32,13 @@ class UserScript:
     def __init__(self, script: Script, user: MailUser) -> None:
         self.script = script
         self.user = user
+
+    def call(self, arguments: list[bytes]) -> bytes:
+        """``lua_call``. Raises FilterError."""
+        name, *rest = arguments
+        if self.script.closed:
+            raise FilterError(NOT_LOADED)
+        return call(self.script, name.decode("utf-8", "surrogateescape"), (self.user, *rest))
 
     async def end(self) -> None:
         """The session is over; the store is still open. Failures are logged."""
@@ -48,6 +58,7 @@ class MailScripts:
     def __init__(self, settings: LuaSettings, families: Sequence[ApiSource], event: Event) -> None:
         """Reads the script and compiles it once. Raises ConfigError."""
         self.settings = settings
+        self._files = LuaFiles(settings, families, event)
         self._families = (*families, mail.make)
         self._event = event
         try:
@@ -68,26 +79,38 @@ class MailScripts:
 
         Raises Unavailable when the script fails or keeps the user out.
         """
+        user.injected = {"lua_file": self._files.run, "lua_call": _no_script}
         script = self._made(prefix)
         done = False
         try:
-            await script.start(self._given(user.variables))
+            await script.start(self._given(user))
             if not script.has(CREATED):
                 return None
+            made = UserScript(script, user)
+            user.injected = {**user.injected, "lua_call": made.call}
             problem = await _run(script, CREATED, user)
             if problem:
                 raise Unavailable(REFUSED, detail=f"{CREATED}() failed: {problem}")
             done = True
-            return UserScript(script, user)
+            return made
         except (LuaFailure, ConfigError) as error:
             raise Unavailable(REFUSED, detail=f"mail_lua: {error}") from None
         finally:
             if not done:
                 await script.close()
 
-    def _given(self, variables: Mapping[str, str]) -> dict[str, str]:
+    def _given(self, user: MailUser) -> dict[str, str]:
         """``lua_settings`` of this user. Raises ConfigError."""
-        return {key: expand(value, variables) for key, value in self.settings.lua_settings.items()}
+        given = self.settings.lua_settings.items()
+        return {key: expand(value, user.variables, injected=user.injected) for key, value in given}
+
+    async def close(self) -> None:
+        """Let go of the scripts of ``lua_file``."""
+        await self._files.close()
+
+
+def _no_script(arguments: list[bytes]) -> bytes:
+    raise FilterError(NOT_LOADED)
 
 
 async def _run(script: Script, hook: str, user: MailUser) -> str:

@@ -27,6 +27,8 @@ from roost.settings.tree import DEFAULT, FILE, OVERRIDE, Assignment, Tree, check
 DEFAULT_PATH = "/etc/roost/roost.conf"
 BUILT_IN = "<default>"
 SCRIPT_KEY = "lua_file"
+SCRIPTED = ("last_login_dict_fields", "last_login_key", "lua_settings")
+"""Settings in which filters may be Lua functions: they are used where a user's script is at hand."""
 
 _OLD_VARIABLE = re.compile(r"%[LU]?[undh](?![A-Za-z0-9])")
 _NEW_VARIABLES = {"u": "%{user}", "n": "%{user | username}", "d": "%{user | domain}", "h": "%{home}"}
@@ -92,6 +94,8 @@ def _check_values(builder: Builder, tree: Tree) -> None:
 
 def _check_template(builder: Builder, one: Assignment) -> None:
     variables.check(one.text)
+    if one.key not in SCRIPTED and (names := variables.injected_of(one.text)):
+        raise ConfigError(f"{min(names)} works only in {', '.join(SCRIPTED)}")
     match = _OLD_VARIABLE.search(one.text)
     if match:
         builder.warnings.append(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 
 from roost.errors import ConfigError, Refused
 from roost.settings.filters import FILTERS
-from roost.settings.filters.value import Evaluator, FilterError, Value, octets, text_of
+from roost.settings.filters.value import NOT_HERE, Evaluator, FilterError, Injected, Value, octets, text_of
 from roost.settings.template import Argument, Pipeline, Variable, parse
 
 MAX_OUTPUT = 65536
@@ -28,16 +28,22 @@ Escape = Callable[[str], str]
 _PLAIN_COMPONENT = re.compile(r"[A-Za-z0-9_@+=,-][A-Za-z0-9_@+=,.-]{0,254}")  # what path_component leaves as it is
 
 
-def expand(template: str, variables: Mapping[str, str | None], *, escape: Escape | None = None) -> str:
+def expand(
+    template: str,
+    variables: Mapping[str, str | None],
+    *,
+    escape: Escape | None = None,
+    injected: Injected | None = None,
+) -> str:
     """The template with its variables put in.
 
     ``variables``: name → value; a value of None is as good as no value. ``provider:name`` is looked up there first,
     then among the built-in providers (env, process, system, time, date, generate,
-    dovecot). Raises ConfigError naming the ``%{…}``.
+    dovecot). ``injected``: what filters of NOT_HERE do. Raises ConfigError naming the ``%{…}``.
     """
     if "%{" not in template:
         return template
-    return _expanded(template, variables, escape, always=False)
+    return _expanded(template, variables, escape, injected or {}, always=False)
 
 
 def expand_path(template: str, variables: Mapping[str, str | None], *, trusted: tuple[str, ...] = ("home",)) -> str:
@@ -56,9 +62,9 @@ def expand_path(template: str, variables: Mapping[str, str | None], *, trusted: 
         if isinstance(part, str):
             made.append(part)
         elif part.source and part.source.name in trusted and not part.filters:
-            made.append(_not_empty(_one(part, variables, None, always=False)))
+            made.append(_not_empty(_one(part, variables, None, {}, always=False)))
         else:
-            made.append(_one(part, variables, path_component, always=True))
+            made.append(_one(part, variables, path_component, {}, always=True))
     return "".join(made)
 
 
@@ -100,6 +106,14 @@ def check(template: str) -> None:
                     raise ConfigError(f"{call.name}: {error} in {part.text}") from None
 
 
+def injected_of(template: str) -> frozenset[str]:
+    """The filters of a template whose work is done elsewhere. Raises ConfigError for bad grammar."""
+    parts = parse(template)
+    return (
+        frozenset(call.name for part in parts if isinstance(part, Pipeline) for call in part.filters) & NOT_HERE.keys()
+    )
+
+
 def variables_of(template: str) -> frozenset[str]:
     """The names a template looks up: its variables and those among its filters' arguments."""
     names: set[str] = set()
@@ -115,11 +129,13 @@ def variables_of(template: str) -> frozenset[str]:
     return frozenset(names)
 
 
-def _expanded(template: str, variables: Mapping[str, str | None], escape: Escape | None, *, always: bool) -> str:
+def _expanded(
+    template: str, variables: Mapping[str, str | None], escape: Escape | None, injected: Injected, *, always: bool
+) -> str:
     made: list[str] = []
     size = 0
     for part in parse(template):
-        text = part if isinstance(part, str) else _one(part, variables, escape, always=always)
+        text = part if isinstance(part, str) else _one(part, variables, escape, injected, always=always)
         size += len(text)
         if size > MAX_OUTPUT:
             raise ConfigError(f"The expanded text is too long (more than {MAX_OUTPUT} characters)")
@@ -127,14 +143,16 @@ def _expanded(template: str, variables: Mapping[str, str | None], escape: Escape
     return "".join(made)
 
 
-def _one(part: Pipeline, variables: Mapping[str, str | None], escape: Escape | None, *, always: bool) -> str:
+def _one(
+    part: Pipeline, variables: Mapping[str, str | None], escape: Escape | None, injected: Injected, *, always: bool
+) -> str:
     if not part.filters and part.source is not None:
         # The most common form, without the machinery: a bare variable.
         plain = _lookup(part.source.name, variables)
         if plain is None:
             raise ConfigError(f"Unknown variable '{part.source.name}' in {part.text}")
         return escape(plain) if escape else plain
-    evaluator = _Evaluator(variables, escape)
+    evaluator = _Evaluator(variables, escape, injected)
     try:
         value = evaluator.run(part)
         if value.data is None:
@@ -150,9 +168,10 @@ def _one(part: Pipeline, variables: Mapping[str, str | None], escape: Escape | N
 class _Evaluator(Evaluator):
     """One pipeline at work: looks names up for the filters and runs them."""
 
-    def __init__(self, variables: Mapping[str, str | None], escape: Escape | None) -> None:
+    def __init__(self, variables: Mapping[str, str | None], escape: Escape | None, injected: Injected) -> None:
         self.variables = variables
         self.escape_function = escape
+        self.works = injected
 
     def run(self, part: Pipeline) -> Value:
         value = self.variable(part.source.name) if part.source else Value(None, missing="")
@@ -181,6 +200,10 @@ class _Evaluator(Evaluator):
                 raise FilterError(f"Unknown variable '{argument.name}'")
             return value.data
         return octets(str(argument))
+
+    def injected(self, name: str, arguments: list[bytes]) -> bytes:
+        work = self.works.get(name)
+        return super().injected(name, arguments) if work is None else work(arguments)
 
     def escape(self, text: str) -> str:
         return self.escape_function(text) if self.escape_function else text

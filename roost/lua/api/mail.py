@@ -22,6 +22,7 @@ from roost.lua.api.mail_constants import (
 )
 from roost.lua.script import Pushed
 from roost.lua.values import octets
+from roost.settings.filters.value import Injected
 from roost.settings.variables import expand
 from roost.storage.api import Mailbox, User
 
@@ -58,6 +59,7 @@ class MailUser(Pushed):
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     metadata: Metadata | None = None
     plugin_settings: Mapping[str, str] = field(default_factory=dict, repr=False)
+    injected: Injected = field(default_factory=dict, repr=False)
 
     def push(self, script: Script) -> Any:
         members = {"username": self.user.username, **self.members}
@@ -189,7 +191,7 @@ def make(script: Script) -> Api:
     def var_expand(number: int, template: str) -> str:
         owner: MailUser = script.kept(number)
         try:
-            return expand(template, {"user": owner.user.username, **owner.variables})
+            return expand(template, {"user": owner.user.username, **owner.variables}, injected=owner.injected)
         except ConfigError as error:
             raise ScriptError(f"var_expand({template}) failed: {error.why}") from None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roost.settings.filters import choice, coding, digest, numbers, text, times
+from roost.settings.filters import choice, coding, digest, numbers, script, text, times
 from roost.settings.filters.value import Filter
 
 NO_CIPHER = "the encrypt and decrypt filters of Dovecot do not exist in Roost"
@@ -33,6 +33,8 @@ FILTERS: dict[str, Filter] = {
     "literal": Filter(choice.literal, least=1, most=1, source=True, takes_missing=True),
     "lookup": Filter(choice.lookup, least=1, most=1, source=True, takes_missing=True),
     "lower": Filter(text.lower),
+    "lua_call": Filter(script.lua, least=1, most=100, source=True),
+    "lua_file": Filter(script.lua, least=2, most=100, source=True),
     "md5": Filter(digest.md5, most=2, named=("rounds", "salt")),
     "regexp": Filter(text.regexp, least=2, most=2),
     "reverse": Filter(text.reverse),

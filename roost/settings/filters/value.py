@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,6 +23,13 @@ class Value(NamedTuple):
     escaped: bool = False
 
 
+Injected = Mapping[str, Callable[[list[bytes]], bytes]]
+"""Filters whose work is done elsewhere, given to an expansion by its caller: arguments → result, or FilterError."""
+
+NOT_HERE = {"lua_call": "No mail user available", "lua_file": "There are no Lua scripts here"}
+"""What the filters of that kind say where nobody does their work."""
+
+
 class Evaluator:
     """What filters may ask of the expansion they are part of."""
 
@@ -33,6 +40,10 @@ class Evaluator:
     def variable(self, name: str) -> Value:
         """A variable, known or missing."""
         raise FilterError("no variables here")
+
+    def injected(self, name: str, arguments: list[bytes]) -> bytes:
+        """The work of a filter that is done elsewhere. Raises FilterError."""
+        raise FilterError(NOT_HERE[name])
 
     def escape(self, text: str) -> str:
         """The context's escaping."""

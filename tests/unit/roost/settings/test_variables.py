@@ -148,6 +148,8 @@ def test_expansion(template: str, expected: str) -> None:
         ("%{user | nosuch}", "Unknown filter 'nosuch'"),
         ("%{user | encrypt(key='k')}", "do not exist in Roost"),
         ("%{user | decrypt(key='k')}", "do not exist in Roost"),
+        ("%{user | lua_call('fn')}", "No mail user available"),
+        ("%{user | lua_file('/x', 'fn')}", "There are no Lua scripts here"),
         ("%{lower('x')}", "needs a value before it"),
         ("%{user | lower('x')}", "Too many positional parameters"),
         ("%{user | substr}", "Missing parameters"),
