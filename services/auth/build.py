@@ -292,8 +292,11 @@ def _caching(settings: AuthSettings) -> Caching | None:
 
 
 def _may_be_kept(settings: PassdbSettings | UserdbSettings, driver: Passdb | Userdb, remote: bool) -> bool:
-    """Of a driver in a worker it is known only when it has answered for the first time."""
-    return remote or (variables_of(driver) is not None and (settings.driver or settings.name) not in AT_HAND)
+    """Of a driver in a worker it is known only when it has answered for the first time; of one with a ``start``, when
+    that is done."""
+    if remote or hasattr(driver, "start"):
+        return True
+    return variables_of(driver) is not None and (settings.driver or settings.name) not in AT_HAND
 
 
 def _applied_by_driver(settings: PassdbSettings | UserdbSettings, templates: FieldTemplates) -> frozenset[str]:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
-import json
-import os
-import signal
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from kit.auth_room import Lines, plain
+from kit.auth_room import Lines
 from kit.instance import Instance
-from kit.lua_example import EXAMPLES
+from kit.lua_room import CONF, ask, roost
 from kit.rawclient import RawClient
 from kit.wait import wait_for
 
@@ -70,40 +64,10 @@ end
 
 function auth_userdb_iterate() return { "good1", "good2" } end
 """
-CONF = """
-auth_failure_delay = 0
-auth_internal_failure_delay = 0
-auth_worker_stuck = 1s
-auth_worker_request_timeout = 4s
-auth_verbose = yes
-auth_username_chars =
-passdb passwd-file {{
-  username_filter = file*
-}}
-passdb lua {{
-  lua_file = {folder}/script.lua
-  lua_trust = {trust}
-  lua_instruction_limit = 2000000
-  lua_max_memory = 16M
-  lua_interleave = {interleave}
-  lua_settings {{
-    endpoint = http://127.0.0.1:{port}/
-  }}
-}}
-userdb static {{
-  result_success = continue-ok
-}}
-userdb lua {{
-  lua_file = {folder}/script.lua
-}}
-{more}
-"""
 ATTACKS = (
     *("loop", "caught", "coroutine", "pattern", "memory", "huge", "recursion", "binary", "exit", "raise"),
     *("nothing", "nonsense", "deep", "big", "http", "yield"),
 )
-TOGETHER = 200
-_ids = itertools.count(5000)
 
 
 @pytest.fixture(scope="module")
@@ -111,30 +75,6 @@ def silence() -> Iterator[int]:
     """The port of somebody who takes connections and never says anything."""
     with socket.create_server(("127.0.0.1", 0), backlog=100) as sock:
         yield sock.getsockname()[1]
-
-
-@contextmanager
-def roost(
-    folder: Path, port: int, *, trust: str = "full", interleave: str = "no", more: str = "", script: str = SCRIPT
-) -> Iterator[Instance]:
-    (folder / "script.lua").write_text(script)
-    conf = CONF.format(folder=folder, port=port, trust=trust, interleave=interleave, more=more)
-    with Instance(folder, conf) as instance:
-        yield instance
-
-
-def client(instance: Instance) -> Lines:
-    lines = Lines(str(instance.auth_socket))
-    lines.send(f"VERSION\t1\t4\nCPID\t{next(_ids)}\n")
-    while lines.next() != "DONE":
-        pass
-    return lines
-
-
-def ask(instance: Instance, user: str, password: str = "pw", *, wait_secs: float = 40) -> str:
-    lines = client(instance)
-    lines.sock.settimeout(wait_secs)
-    return lines.ask(f"AUTH\t1\tPLAIN\tservice=imap\tresp={plain(user, password)}\n")
 
 
 class Bystander:
@@ -174,7 +114,7 @@ class Bystander:
 
 @pytest.mark.parametrize(("trust", "interleave"), [("full", "no"), ("full", "yes"), ("restricted", "no")])
 def test_a_bad_call_harms_only_itself(tmp_path: Path, silence: int, trust: str, interleave: str) -> None:
-    with roost(tmp_path, silence, trust=trust, interleave=interleave) as instance:
+    with roost(tmp_path, SCRIPT, port=silence, trust=trust, interleave=interleave) as instance:
         assert ask(instance, "good0") == "OK\t1\tuser=good0"
         with Bystander(instance) as bystander:
             for attack in ATTACKS:
@@ -193,15 +133,15 @@ def test_a_bad_call_harms_only_itself(tmp_path: Path, silence: int, trust: str, 
         assert ask(instance, "good1") == "OK\t1\tuser=good1" and ask(instance, "good1", "no").startswith("FAIL\t1")
 
 
-def test_fields_cannot_break_out(tmp_path: Path, silence: int) -> None:
-    with roost(tmp_path, silence) as instance:
-        assert ask(instance, "good-pid") == f"OK\t1\tuser=good-pid\treason={next(_ids) - 1}"
+def test_fields_cannot_break_out(tmp_path: Path) -> None:
+    with roost(tmp_path, SCRIPT) as instance:
+        assert ask(instance, "good-pid", cpid=99) == "OK\t1\tuser=good-pid\treason=99"
         reply = ask(instance, "fields")
         assert reply == "OK\t1\tuser=fields\treason=\x01t1\x01tuser=root\x01n2\x01tOK"
 
 
-def test_a_userdb_and_its_list(tmp_path: Path, silence: int) -> None:
-    with roost(tmp_path, silence) as instance:
+def test_a_userdb_and_its_list(tmp_path: Path) -> None:
+    with roost(tmp_path, SCRIPT) as instance:
         lines = Lines(str(instance.base_dir / "auth-master"))
         lines.send("VERSION\t1\t4\n")
         assert lines.next() == "VERSION\t1\t4" and lines.next().startswith("SPID\t")
@@ -214,9 +154,9 @@ def test_a_userdb_and_its_list(tmp_path: Path, silence: int) -> None:
         assert seen == ["LIST\t2\tgood1", "LIST\t2\tgood2", "DONE\t2\t"]
 
 
-def test_in_the_auth_process(tmp_path: Path, silence: int) -> None:
+def test_in_the_auth_process(tmp_path: Path) -> None:
     with roost(
-        tmp_path, silence, more="passdb lua {\n use_worker = no\n}\nuserdb lua {\n use_worker = no\n}"
+        tmp_path, SCRIPT, more="passdb lua {\n use_worker = no\n}\nuserdb lua {\n use_worker = no\n}"
     ) as instance:
         assert ask(instance, "good0") == "OK\t1\tuser=good0" and ask(instance, "x", "y") == "FAIL\t1\tuser=x"
         assert ask(instance, "exit") == "FAIL\t1\tuser=exit\tcode=temp_fail"
@@ -236,9 +176,9 @@ function auth_userdb_iterate() return {} end
 
 
 @pytest.mark.parametrize("more", ["", "passdb lua {\n use_worker = no\n}", "auth_cache_size = 1M"])
-def test_what_a_script_only_says_is_compared(tmp_path: Path, silence: int, more: str) -> None:
+def test_what_a_script_only_says_is_compared(tmp_path: Path, more: str) -> None:
     """``auth_passdb_lookup`` tells what is stored; whether the given password is that one is the room's to find out."""
-    with roost(tmp_path, silence, script=LOOKUP, more=more) as instance:
+    with roost(tmp_path, LOOKUP, more=more) as instance:
         for _ in range(2):
             assert ask(instance, "known", "wrong") == "FAIL\t1\tuser=known"
             assert ask(instance, "known") == "OK\t1\tuser=known"
@@ -258,9 +198,9 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_script_stops_the_start(tmp_path: Path, silence: int, name: str) -> None:
+def test_a_broken_script_stops_the_start(tmp_path: Path, name: str) -> None:
     script, text = BROKEN[name]
-    instance = Instance(tmp_path, CONF.format(folder=tmp_path, port=silence, trust="full", interleave="no", more=""))
+    instance = Instance(tmp_path, CONF.format(folder=tmp_path, port=0, trust="full", interleave="no", more=""))
     (tmp_path / "script.lua").write_text(script)
     process = instance.launch()
     try:
@@ -272,8 +212,8 @@ def test_a_broken_script_stops_the_start(tmp_path: Path, silence: int, name: str
     )
 
 
-def test_a_reload_takes_up_what_changed_and_refuses_what_is_broken(tmp_path: Path, silence: int) -> None:
-    with roost(tmp_path, silence) as instance:
+def test_a_reload_takes_up_what_changed_and_refuses_what_is_broken(tmp_path: Path) -> None:
+    with roost(tmp_path, SCRIPT) as instance:
         assert ask(instance, "good0") == "OK\t1\tuser=good0"
         with Bystander(instance):
             (tmp_path / "script.lua").write_text(BROKEN["top"][0])
@@ -294,141 +234,6 @@ def test_a_script_that_does_not_end_its_start_delays_it_only(tmp_path: Path, sil
     client:request {{ url = "http://127.0.0.1:{silence}/" }}:submit()
     """
     )
-    with roost(tmp_path, silence, script=script) as instance:
+    with roost(tmp_path, script) as instance:
         instance.wait_log("its scripts were not loaded within 10 s")
         assert ask(instance, "good0") == "FAIL\t1\tuser=good0\tcode=temp_fail"
-
-
-class Endpoint(BaseHTTPRequestHandler):
-    """Knows one user; a login of ``slow…`` is answered when TOGETHER of them are there."""
-
-    protocol_version = "HTTP/1.1"
-    waiting = 0
-    asked: list[str] = []  # noqa: RUF012 - of all
-    together = threading.Condition()
-
-    def do_GET(self) -> None:
-        Endpoint.asked.append(self.path)
-        body = json.dumps({"hash": "{PLAIN}right", "networks": "192.0.2.0/24"}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        if asked["user"].startswith("slow"):
-            with Endpoint.together:
-                Endpoint.waiting += 1
-                Endpoint.together.notify_all()
-                Endpoint.together.wait_for(lambda: Endpoint.waiting >= TOGETHER, 30)
-        self.send_response(200 if asked["password"] == "right" else 401)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-class Server(ThreadingHTTPServer):
-    request_queue_size = 1000
-
-
-@contextmanager
-def endpoint() -> Iterator[int]:
-    Endpoint.waiting = 0
-    Endpoint.asked.clear()
-    with Server(("127.0.0.1", 0), Endpoint) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server.server_address[1]
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-def test_the_example_of_dovecots_manual(tmp_path: Path) -> None:
-    """With another URL, nothing else changed; hundreds of logins wait in one worker at once."""
-    with endpoint() as port:
-        script = (EXAMPLES / "http-auth.lua").read_text().replace("https://endpoint/", f"http://127.0.0.1:{port}/")
-        more = """
-        passdb lua {
-          lua_interleave = yes
-        }
-        userdb lua {
-          driver = static
-        }
-        service auth-worker {
-          process_limit = 1
-        }
-        """
-        with roost(tmp_path, port, script=script, more=more) as instance:
-            assert ask(instance, "u", "right") == "OK\t1\tuser=u" and ask(instance, "u", "wrong") == "FAIL\t1\tuser=u"
-            lines = client(instance)
-            for number in range(1, TOGETHER + 1):
-                lines.send(f"AUTH\t{number}\tPLAIN\tservice=imap\tresp={plain(f'slow{number}', 'right')}\n")
-            answers = {lines.next() for _ in range(1, TOGETHER + 1)}
-            assert answers == {f"OK\t{number}\tuser=slow{number}" for number in range(1, TOGETHER + 1)}
-            assert len(instance.pids("auth-worker")) == 1
-            with RawClient(instance.imap_port) as imap:
-                assert imap.command(b'1 LOGIN "u" "right"')[-1].startswith(b"1 OK")
-
-
-def test_a_dict_is_shared_by_workers(tmp_path: Path, silence: int) -> None:
-    script = (EXAMPLES / "dict-lockout.lua").read_text()
-    more = f"""
-    dict lockout {{
-      driver = file
-      dict_file_path = {tmp_path}/state/lockout
-    }}
-    passdb lua {{
-      lua_settings {{
-        tries = 3
-        secs = 600
-      }}
-    }}
-    userdb lua {{
-      driver = static
-    }}
-    service auth-worker {{
-      restart_request_count = 1
-    }}
-    """
-    with roost(tmp_path, silence, script=script, more=more) as instance:
-        assert ask(instance, "alice", "secret") == "OK\t1\tuser=alice"
-        for _ in range(3):
-            assert ask(instance, "alice", "wrong") == "FAIL\t1\tuser=alice"
-        for pid in instance.pids("auth-worker"):
-            os.kill(pid, signal.SIGKILL)
-        assert ask(instance, "alice", "secret") == "FAIL\t1\tuser=alice\tcode=user_disabled"
-
-
-@pytest.mark.parametrize("use_worker", ["yes", "no"])
-def test_answers_are_cached_by_what_the_script_says(tmp_path: Path, use_worker: str) -> None:
-    with endpoint() as port:
-        script = (EXAMPLES / "cache-key.lua").read_text().replace("args.url", f"'http://127.0.0.1:{port}/'")
-        more = f"""
-        auth_cache_size = 1M
-        passdb lua {{
-          use_worker = {use_worker}
-        }}
-        userdb lua {{
-          driver = static
-        }}
-        """
-        with roost(tmp_path, port, script=script, more=more) as instance:
-
-            def login(number: int, user: str, password: str, address: str) -> str:
-                return lines.ask(f"AUTH\t{number}\tPLAIN\tservice=imap\trip={address}\tresp={plain(user, password)}\n")
-
-            lines = client(instance)
-            for number in range(1, 4):
-                assert login(number, "u", "right", "192.0.2.1") == f"OK\t{number}\tuser=u"
-            assert len(Endpoint.asked) == 1
-            assert login(4, "u", "right", "192.0.2.2").startswith("OK") and len(Endpoint.asked) == 2
-            assert login(5, "v", "right", "192.0.2.1").startswith("OK") and len(Endpoint.asked) == 3
-            assert login(6, "u", "wrong", "192.0.2.1") == "FAIL\t6\tuser=u"
-            assert login(7, "u", "right", "192.0.2.1").startswith("OK")
-            assert login(8, "u", "right", "10.1.1.1") == "FAIL\t8\tuser=u"  # not of allow_nets
-            assert Endpoint.asked[-1] == "/?user=u&from=inside"
