@@ -42,6 +42,7 @@ interop: $(BIN)/.installed-dev  ## only the tests with programs from outside
 
 bench: $(BIN)/.installed-dev    ## CPU per operation of the hot paths, beside Dovecot where it is installed
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.auth
 
 docs: $(BIN)/.installed         ## what is generated: docs/settings.md
 	$(BIN)/python -I -m roost.settings.show > docs/settings.md

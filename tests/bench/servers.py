@@ -53,12 +53,17 @@ class Server:
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 break
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.imap_port), 5) as probe:
-                if probe.recv(100).startswith(b"* "):
+            with contextlib.suppress(OSError):
+                if self.answers():
                     return
             time.sleep(0.05)
         self.stop()
         raise SystemExit(f"{self.name} did not start:\n{(self.folder / 'stdout').read_text()[-2000:]}")
+
+    def answers(self) -> bool:
+        """Whether it is there. Raises OSError."""
+        with socket.create_connection(("127.0.0.1", self.imap_port), 5) as probe:
+            return probe.recv(100).startswith(b"* ")
 
     def stop(self) -> None:
         assert self.process is not None
