@@ -128,7 +128,7 @@ class MailHooks:
             from roost.lua.mail_scripts import MailScripts
 
             self._attributes = self._inline(config, MAIL_ATTRIBUTE, surroundings)
-            self._families = LuaFamilies(self._log, self._dicts)
+            self._families = LuaFamilies(config, self._log, self._dicts)
             event = Event(log=self._log, categories=("mail",))
             self._scripts = MailScripts(lua, self._families.families, event)
 

@@ -105,7 +105,7 @@ DOVECOT_KEYS = _words(
     auth_debug_passwords auth_gssapi_hostname auth_krb5_keytab auth_master_socket_path auth_proxy_self
     auth_use_winbind auth_winbind_helper_path
     auth_worker_max_count dict_proxy_idle_timeout dict_proxy_name dict_proxy_slow_warn
-    dict_proxy_socket_path dns_client_socket_path dns_client_timeout dotlock_use_excl doveadm_allowed_commands
+    dict_proxy_socket_path dns_client_socket_path dotlock_use_excl doveadm_allowed_commands
     doveadm_api_key doveadm_password doveadm_port doveadm_socket_path doveadm_ssl doveadm_username
     doveadm_worker_count dsync_alt_char dsync_commit_msgs_interval dsync_features dsync_hashed_headers
     dsync_remote_cmd

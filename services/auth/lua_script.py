@@ -17,6 +17,7 @@ from typing import Any, Literal, cast
 
 from roost.auth.api import NO_FIELDS, VARIABLES, DriverContext, Query
 from roost.clients.http.lua import LuaHttp
+from roost.clients.lua_families import lua_http, lua_resolver
 from roost.clients.resolver import Resolver
 from roost.dict.opening import Dicts
 from roost.errors import ConfigError, Unavailable
@@ -55,12 +56,13 @@ class Surroundings:
         found = context.shared.get(LUA)
         if found is None:
             config = context.shared.get(CONFIG)
-            door = Dicts(cast(Any, config)) if hasattr(config, "elements") else None
+            whole = cast(Any, config) if hasattr(config, "elements") else None  # tests have less of it
+            door = Dicts(whole) if whole else None
             schemes = cast("Mapping[str, Scheme]", context.shared.get(ALLOWED_SCHEMES, SCHEMES))
             families = (
-                http.family(LuaHttp(context.log)),
+                http.family(lua_http(whole, context.log) if whole else LuaHttp(context.log)),
                 dictionaries.family(door),
-                dns.family(Resolver()),
+                dns.family(lua_resolver(whole) if whole else Resolver()),
                 auth.make,
             )
             found = context.shared[LUA] = cls(families, verifier(context, schemes))

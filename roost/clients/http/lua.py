@@ -19,9 +19,9 @@ from roost.clients.http.settings import HttpSettings, from_values
 from roost.clients.http.url import BadUrl, Url, parse_url
 from roost.errors import ConfigError
 from roost.events.log import Log
+from roost.settings.schema.http_client import PARALLEL
 
 _USERINFO: Final = re.compile(r"//.*@")
-PARALLEL: Final = 1000
 MAX_CLIENTS: Final = 64
 Answer = tuple[int, str, bytes, bytes]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from roost.settings.schema.anvil import AnvilSettings
 from roost.settings.schema.auth import AuthSettings, PassdbSettings, UserdbSettings
 from roost.settings.schema.dict import DictSettings
+from roost.settings.schema.dns import DnsSettings
 from roost.settings.schema.doveadm import DoveadmSettings
 from roost.settings.schema.imap import ImapSettings
 from roost.settings.schema.last_login import LAST_LOGIN, LastLoginSettings
@@ -42,6 +43,7 @@ AREAS: tuple[type, ...] = (
     ImapSettings,
     LmtpSettings,
     LastLoginSettings,
+    DnsSettings,
     DoveadmSettings,
     NotifySettings,
     AnvilSettings,
@@ -82,8 +84,8 @@ NAMED_FILTERS: tuple[str, ...] = (
 """``name { … }`` sections: a prefix of the keys inside."""
 
 INSIDE: dict[str, tuple[str, ...]] = {
-    "oauth2": ("http_client_", "ssl_client_"),
-    "auth_policy": ("http_client_", "ssl_client_"),
+    "oauth2": ("http_client_", "ssl_client_", "dns_client_"),
+    "auth_policy": ("http_client_", "ssl_client_", "dns_client_"),
     MAIL_LUA: ("lua_",),
 }
 """Named filter → prefixes of the keys that have a value of their own inside it."""
@@ -102,6 +104,7 @@ __all__ = [
     "AuthPolicySettings",
     "AuthSettings",
     "DictSettings",
+    "DnsSettings",
     "DoveadmSettings",
     "FifoListener",
     "ImapSettings",

@@ -9,6 +9,9 @@ from roost.settings.fields import BOOL, MSECS, SECRET, SECS, SIZE, STR, UINT, se
 KEY = "http_client_"
 
 
+PARALLEL = 1000
+
+
 @dataclass(frozen=True, kw_only=True)
 class HttpClientSettings:
     """Attributes are the key without ``http_client_`` behind ``http_``."""
@@ -30,6 +33,9 @@ class HttpClientSettings:
     )
     http_dns_ttl_msecs: int = setting(
         30 * 60_000, type=MSECS, key=KEY + "dns_ttl", text="http: how long addresses are kept."
+    )
+    http_dns_client_timeout_msecs: int = setting(
+        10_000, type=MSECS, low=1, key="dns_client_timeout", text="http: how long a lookup of addresses may take."
     )
     http_max_auto_retry_delay_secs: int = setting(
         0, type=SECS, key=KEY + "max_auto_retry_delay", text="http: longest Retry-After that is waited for."
@@ -93,3 +99,18 @@ class HttpClientSettings:
         0, type=MSECS, key=KEY + "soft_connect_timeout", text="http: the next address is tried beside a slower one."
     )
     http_user_agent: str = setting("", type=STR, key=KEY + "user_agent", text="http: the header User-Agent.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LuaHttpSettings(HttpClientSettings):
+    """What ``dovecot.http.client{}`` of scripts starts from: the settings outside all sections. Scripts of one process
+    share connections, of which Dovecot's 1 would make a bottleneck."""
+
+    http_max_parallel_connections: int = setting(
+        PARALLEL, type=UINT, low=1, key=KEY + "max_parallel_connections", text=""
+    )
+    ssl_client_ca_dir: str = setting("", type=STR, key="ssl_client_ca_dir", text="")
+    ssl_client_ca_file: str = setting("", type=STR, key="ssl_client_ca_file", text="")
+    ssl_client_cert_file: str = setting("", type=STR, key="ssl_client_cert_file", text="")
+    ssl_client_key_file: str = setting("", type=STR, key="ssl_client_key_file", text="")
+    ssl_client_require_valid_cert: bool = setting(True, type=BOOL, key="ssl_client_require_valid_cert", text="")
