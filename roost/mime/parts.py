@@ -219,17 +219,18 @@ class _Walk:
     def _child(self, parent: Part, start: int) -> Part:
         """A new part of ``parent`` with its header read."""
         data = self.data
-        part = Part(min(start, len(data)))
+        part = Part(start if start < len(data) else len(data))
         parent.children.append(part)
         self.parts_left -= 1
-        self.pos = max(start - 1, 0)
+        self.pos = start - 1 if start else 0
         level = self._next_delimiter()
         stop = len(data) if level is None else self.stack[level].next + 1
         if self.crlf < part.start:  # kept, so that parts without an empty line do not search the same octets again
             found = data.find(b"\n\r\n", part.start)
             self.crlf = found if found >= 0 else len(data)
         default = _RFC822 if parent.type == b"multipart" and parent.subtype == b"digest" else _TEXT_PLAIN
-        octets, fields = max(self.header_octets_left, 0), max(self.fields_left, 0)
+        octets = self.header_octets_left if self.header_octets_left > 0 else 0
+        fields = self.fields_left if self.fields_left > 0 else 0
         lines, _ = _read_header(data, part, stop, octets, fields, default, self.crlf)
         self._count_header(part, lines)
         return part

@@ -6,11 +6,13 @@ message that arrives as one big literal goes straight to an upload, which become
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from roost.errors import Malformed, RoostError, TooBig
+from roost.imap import mailbox_name
 from roost.imap.args import Args
-from roost.storage.api import Flags, NewMessage
+from roost.storage.api import Flags, NewMessage, User
 from roost.storage.upload import Upload
 from services.imap.command import Command, State
 from services.imap.session import Session
@@ -51,6 +53,9 @@ class ToAppend:
 
 def parse(args: Args) -> ToAppend:
     """``SP mailbox 1*(SP ["(" flags ")" SP] [date-time SP] literal)``."""
+    one = _ONE.fullmatch(args.raw, args.pos)
+    if one is not None:
+        return ToAppend(mailbox_name.decode(one[one.lastindex or 0]), [Item(_NO_FLAGS, None, args.literals[0])])
     args.space()
     asked = ToAppend(args.mailbox(), [])
     while True:
@@ -65,7 +70,7 @@ def parse(args: Args) -> ToAppend:
 
 def _before_literal(args: Args) -> tuple[Flags, int | None]:
     """Flags and date of the next message; the cursor then stands at its literal."""
-    flags, date = Flags(), None
+    flags, date = _NO_FLAGS, None
     if args.peek() == _OPENING:
         flags = Flags(*args.flag_list())
         args.space()
@@ -76,6 +81,9 @@ def _before_literal(args: Args) -> tuple[Flags, int | None]:
 
 
 _OPENING, _QUOTE = 0x28, 0x22
+_NO_FLAGS = Flags()
+# One message without flags and date, for a mailbox with a plain name.
+_ONE = re.compile(rb' (?:([A-Za-z0-9._/-]++)|"([A-Za-z0-9._/ -]++)") \n')
 
 
 async def accept(session: Session, args: Args, size: int) -> Receiver:
@@ -111,30 +119,27 @@ def _checked(content: object) -> object:
 
 async def run(session: Session, asked: ToAppend) -> bytes:
     """Durable before the reply. An empty message is refused, as Dovecot does: clients send it to cancel."""
-    uploads: list[Upload] = []
+    messages: list[NewMessage] = []
+    store = session.store
     try:
         for item in asked.items:
-            uploads.append(_upload(session, _checked(item.content)))
-        mailbox = await session.mailbox(asked.name)
-        messages = [
-            NewMessage(upload, item.flags, item.internal_date)
-            for upload, item in zip(uploads, asked.items, strict=True)
-        ]
+            messages.append(NewMessage(_upload(store, _checked(item.content)), item.flags, item.internal_date))
+        mailbox = await store.get_mailbox(session.checked_name(asked.name))
         result = await mailbox.create_messages(messages)
     finally:
-        for upload in uploads:
-            upload.close()
+        for message in messages:
+            message.upload.close()
     return b"[APPENDUID %d %b] Append completed." % (result.uidvalidity, result.uids.format())
 
 
-def _upload(session: Session, content: object) -> Upload:
+def _upload(store: User, content: object) -> Upload:
     if isinstance(content, Receiver):
         return content.upload
     if not isinstance(content, bytes):
         raise TooBig("Message is too big.")
     if not content:
         raise Malformed("Can't save a zero byte message.")
-    upload = session.store.new_upload(len(content))
+    upload = store.new_upload(len(content))
     upload.write(content)
     return upload
 

@@ -137,7 +137,7 @@ class Append:
     def run(self, tx: Transaction) -> AppendResult:
         """Inside the transaction. Raises NoSuchMailbox, LimitExceeded."""
         ready = self._ready
-        size = sum([each.size for each in ready])
+        size = ready[0].size if len(ready) == 1 else sum([each.size for each in ready])
         found = tx.boxes.get(self.mailbox) or tx.execute(_BOX, (self.mailbox,)).fetchone()
         if found is None:
             raise NoSuchMailbox("Mailbox doesn't exist any more")
@@ -146,7 +146,7 @@ class Append:
         self.fresh.clear()
         if after > MAX_UID:
             raise LimitExceeded("No UIDs are left in this mailbox")
-        table = before = tuple(text.split())
+        table = before = tuple(text.split()) if text else ()
         masks: array[int] = array("Q")
         for message in self.messages:
             if message.flags.keywords:

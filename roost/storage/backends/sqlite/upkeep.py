@@ -84,8 +84,9 @@ class Upkeep:
             return
         if not self._fresh:
             self._store.backend.clock.call_later(DERIVE_SECS, self.derive_now)
-        self._fresh.update(fresh)
-        self._fresh_octets += sum(map(len, fresh.values()))
+        for body, data in fresh.items():
+            self._fresh[body] = data
+            self._fresh_octets += len(data)
         if self._fresh_octets > FRESH_OCTETS:
             self.derive_now()
 

@@ -49,8 +49,11 @@ class SqliteUser:
         return out
 
     async def get_mailbox(self, name: str) -> SqliteMailbox:
-        store = await self._open()
-        box = store.names.get(names.canonical(name))
+        store = self.store
+        if not store.ready:
+            await store.open()
+        store.refresh()
+        box = store.names.get(name) or store.names.get(names.canonical(name))
         if box is None or not box.selectable:
             raise NoSuchMailbox("Mailbox doesn't exist")
         return SqliteMailbox(self, box)
