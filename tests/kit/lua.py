@@ -13,6 +13,8 @@ from roost.lua.script import ApiSource, Script
 from roost.settings.schema.lua import LuaSettings
 
 T = TypeVar("T")
+LUA_5_3 = os.environ.get("ROOST_TEST_LUA") == "lua53"
+"""The suite runs on the other version that Dovecot is built with (CONTRIBUTING.md)."""
 SCRIPTS = Path(__file__).parents[1] / "unit/roost/lua/scripts"
 
 

@@ -143,9 +143,7 @@ def test_they_are_refused_where_nobody_does_their_work(tmp_path: Path) -> None:
     check("%{user | lua_call('x')}")
     path = tmp_path / "roost.conf"
     path.write_text("mail_home = /mail/%{user | lua_file('/x.lua', 'home')}\n")
-    with pytest.raises(
-        ConfigError, match="lua_file works only in last_login_dict_fields, last_login_key"
-    ):
+    with pytest.raises(ConfigError, match="lua_file works only in last_login_dict_fields, last_login_key"):
         load(str(path))
     path.write_text("last_login_key = %{user | lua_call('key')}\n")
     load(str(path))

@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 import pytest
-from kit.lua import Lines, load, run, text
+from kit.lua import LUA_5_3, Lines, load, run, text
 
 from roost.lua.script import LuaFailure, Script
 
@@ -74,7 +74,7 @@ def outcome(function: str, **settings: Any) -> Any:
         "loop_in_pcall_in_coroutine",
         "loop_of_coroutines",
         "loop_in_tostring",
-        "loop_in_close",
+        *([] if LUA_5_3 else ["loop_in_close"]),
         "loop_in_api",
         "loop_after_wait",
     ],
@@ -101,7 +101,7 @@ def test_an_error_object_that_never_becomes_text() -> None:
     ],
 )
 def test_memory_ends(function: str) -> None:
-    assert outcome(function, **{**LIMITS, "lua_instruction_limit": 0}).endswith("not enough memory")
+    assert "not enough memory" in outcome(function, **{**LIMITS, "lua_instruction_limit": 0})
 
 
 def test_a_script_may_catch_the_end_of_memory() -> None:
