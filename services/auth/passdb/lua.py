@@ -46,6 +46,7 @@ class Lua:
         self._block = LuaBlock(settings, context, "passdb")
         self._crypt = settings.default_password_scheme.upper() == CRYPT
         self._old_default = settings.lua_compat == "2.3"
+        self._typical = ""
 
     @property
     def variables(self) -> frozenset[str] | None:
@@ -69,12 +70,15 @@ class Lua:
         return Entry(entry.password, entry.fields, entry.outcome, entry.reason, unverified=True)
 
     def decoy(self) -> str:
-        return ""
+        """What was told last."""
+        return self._typical
 
     def _entry(self, function: str, verdict: Verdict) -> Entry:
         stored = verdict.password
         if stored and not stored.startswith("{") and self._crypt:
             stored = self._with_scheme(function, stored)
+        if stored:
+            self._typical = stored
         reason = "" if verdict.message == "passdb failed" else verdict.message
         return Entry(stored, verdict.fields, OUTCOMES[verdict.code], reason)
 

@@ -15,6 +15,7 @@ from services.auth import nss
 from services.auth.passdb.base import DriverContext
 
 DAY_SECS = 86_400
+HASH = "{CRYPT}$"  # others are locked, or older than what is still accepted
 IN_SHADOW = frozenset({"x", "*", "##"})  # what passwd(5) says where the password is elsewhere
 
 
@@ -25,15 +26,20 @@ class Passwd:
 
     def __init__(self, settings: PassdbSettings, context: DriverContext) -> None:
         self._offload = context.offload
+        self._typical = ""
 
     async def find(self, query: Query) -> Entry | None:
         """Raises Unavailable."""
         if not nss.usable(query.user):
             return None
-        return await self._offload(_entry, query.user)
+        entry = await self._offload(_entry, query.user)
+        if entry is not None and entry.password and entry.password.startswith(HASH):
+            self._typical = entry.password
+        return entry
 
     def decoy(self) -> str:
-        return ""
+        """What was found last."""
+        return self._typical
 
 
 def _entry(name: str) -> Entry | None:

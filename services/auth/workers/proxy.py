@@ -38,6 +38,7 @@ class WorkerPassdb:
         self._pool = pool
         self._concurrent = concurrent
         self.credentials = credentials
+        self._typical = ""
 
     @property
     def variables(self) -> frozenset[str] | None:
@@ -45,13 +46,19 @@ class WorkerPassdb:
         return self._pool.variables.get(self._id)
 
     def decoy(self) -> str:
-        return self._pool.decoys.get(self._id, "")
+        """What came last, else what the driver thought when the worker began."""
+        return self._typical or self._pool.decoys.get(self._id, "")
 
     async def find(self, query: Query) -> Entry | None:
-        return _entry(await self._ask(wire.PASSL, query, b""))
+        return self._told(_entry(await self._ask(wire.PASSL, query, b"")))
 
     async def verify(self, query: Query, password: Secret) -> Entry | None:
-        return _entry(await self._ask(wire.PASSV, query, password.reveal()))
+        return self._told(_entry(await self._ask(wire.PASSV, query, password.reveal())))
+
+    def _told(self, entry: Entry | None) -> Entry | None:
+        if entry is not None and entry.password:
+            self._typical = entry.password
+        return entry
 
     async def _ask(self, command: str, query: Query, secret: bytes) -> wire.Reply:
         tail = wire.request_tail(command, self._id, arguments_of(query), secret=secret)

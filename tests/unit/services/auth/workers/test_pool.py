@@ -10,12 +10,16 @@ from pathlib import Path
 import pytest
 from kit.wait import nothing_happens, until
 
+from roost.auth.api import Query
 from roost.errors import Unavailable
 from roost.events.log import Log, Sink
 from roost.ipc import auth_worker as wire
 from roost.ipc.handshake import version_line
 from roost.ipc.lines import LineSplitter
+from roost.settings.schema.auth import PassdbSettings
+from roost.util.secret import Secret
 from services.auth.workers.pool import WorkerPool
+from services.auth.workers.proxy import WorkerPassdb
 
 HASHES = ("p", "u")
 
@@ -424,5 +428,26 @@ def test_what_drivers_say_of_themselves(tmp_path: Path) -> None:
             await task
             assert pool.variables == {"db": frozenset({"user", "service"}), "db2": None}
             assert pool.decoys == {"db": "{CRYPT}x", "db2": ""}
+
+    asyncio.run(main())
+
+
+def test_the_decoy_is_what_came_last(tmp_path: Path) -> None:
+    """Whatever the driver thought before its first question: unknown users cost what those before them cost."""
+
+    async def main() -> None:
+        async with pool_of(tmp_path) as (pool, house, _):
+            driver = WorkerPassdb(PassdbSettings(name="db"), pool, concurrent=1, credentials=True)
+            for word, user, stored in ((wire.OK, "u1", "{BLF-CRYPT}x"), (wire.COMPARE, "u2", "{SHA512-CRYPT}y")):
+                verify = word == wire.COMPARE
+                asked = driver.verify(Query(user), Secret(b"pw")) if verify else driver.find(Query(user))
+                task = asyncio.create_task(asked)
+                worker = await house.has(user)
+                (request,) = worker.requests.values()
+                worker.requests.clear()
+                worker.say(wire.reply_line(wire.Reply(request.id, word, wire.RESULT_OK, password=stored)))
+                entry = await task
+                assert entry is not None and (entry.password, entry.unverified) == (stored, verify)
+                assert driver.decoy() == stored
 
     asyncio.run(main())
