@@ -4,9 +4,9 @@ Under the master, fd 2 is a pipe: one line is ``\\x01``, a level letter (D I W E
 than PIPE_BUF, so that lines of several processes do not mix. The master adds the timestamp and the level's word
 (``docs/protocols/log.md``). The text already carries its own prefix, as in Dovecot: ``imap(user)<pid><session>: ``.
 
-A busy worker may ``hold`` its info and debug lines for a moment, so that those of many clients cross the pipe in one
-write (a delivery and a login cost a tenth less); warnings and worse never wait. A process killed with -9 loses what it
-held, at most ``HOLD_SECS``.
+A busy worker may ``hold`` its info and debug lines for a moment, so that those of many clients are formed together and
+cross the pipe together (a delivery and a login cost a tenth less); warnings and worse never wait. A process killed with
+-9 loses what it held, at most ``HOLD_SECS``.
 
 Whatever a peer sends may end up in a text, so control characters are written as escapes: nobody can forge a line.
 Secrets are never given to this module (``roost.util.secret.Secret`` prints as stars).
@@ -20,11 +20,15 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from typing import Any, TypeVar
+
+V = TypeVar("V")
 
 PIPE_BUF_OCTETS = 4096
 HOLD_SECS = 0.02
 STALL_SECS = 1.0  # how long a full pipe is waited for, once
-HOLD_OCTETS = PIPE_BUF_OCTETS  # more than one write's worth is not held
+HOLD_OCTETS = 4 * PIPE_BUF_OCTETS  # a quarter of a pipe; more than that is not held: few wake-ups of the master
+UNFORMED_OCTETS = 200  # what a line that is not formed yet is taken for
 _HEAD_OCTETS = 3  # \x01, the level letter and the LF around the text
 _WORDS = {"D": "Debug: ", "I": "Info: ", "W": "Warning: ", "E": "Error: ", "F": "Fatal: ", "P": "Panic: "}
 
@@ -49,7 +53,8 @@ class Sink:
         self._stalled = False
         self._later: Callable[[float, Callable[[], None]], object] | None = None
         self._thread = 0
-        self._held: list[tuple[str, str, str]] = []  # as given to ``line``: many are formed in one go
+        # As given to ``line``, or a function and what it forms the text from: many are formed in one go.
+        self._held: list[tuple[str, str, str | Callable[[Any], str], Any]] = []
         self._held_octets = 0  # near enough
 
     def hold(self, later: Callable[[float, Callable[[], None]], object]) -> None:
@@ -71,9 +76,23 @@ class Sink:
         held = self._held
         if not held:
             self._later(HOLD_SECS, self._flush)
-        held.append((level, prefix, text))
+        held.append((level, prefix, text, None))
         self._held_octets += len(prefix) + len(text) + _HEAD_OCTETS
         if self._held_octets > HOLD_OCTETS or level not in "ID":
+            self._flush()
+
+    def unformed(self, level: str, prefix: str, form: Callable[[V], str], values: V) -> None:
+        """``line`` with the text ``form(values)``. An info or debug line that is held is only formed when it leaves, so
+        ``values`` must not change and ``form`` must be quick, and good at any time."""
+        if self._later is None or threading.get_ident() != self._thread or level not in "ID":
+            self.line(level, prefix, form(values))
+            return
+        held = self._held
+        if not held:
+            self._later(HOLD_SECS, self._flush)
+        held.append((level, prefix, form, values))
+        self._held_octets += UNFORMED_OCTETS
+        if self._held_octets > HOLD_OCTETS:
             self._flush()
 
     def lines(self, level: str, prefix: str, texts: list[str]) -> None:
@@ -86,7 +105,9 @@ class Sink:
         held, self._held, self._held_octets = self._held, [], 0
         if held:
             parts: list[bytes] = []
-            for level, prefix, text in held:
+            for level, prefix, text, values in held:
+                if not isinstance(text, str):
+                    text = _formed(text, values)
                 parts += self._parts(level, prefix, text if text.isprintable() else sanitize(text))
             self._emit(parts)
 
@@ -144,6 +165,13 @@ class Sink:
             return False
 
 
+def _formed(form: Callable[[Any], str], values: object) -> str:
+    try:
+        return form(values)
+    except Exception as exc:  # nobody is left whose fault it could be: the other lines must not be lost
+        return f"A log line could not be formed: {exc!r}"
+
+
 SINK = Sink()  # the process's own; roost.worker.run sets its form after the fork
 
 
@@ -179,6 +207,10 @@ class Log:
 
     def info(self, text: str) -> None:
         self._sink.line("I", self.prefix, text)
+
+    def info_of(self, form: Callable[[V], str], values: V) -> None:
+        """``info(form(values))``, formed when the line leaves this process; see ``Sink.unformed``."""
+        self._sink.unformed("I", self.prefix, form, values)
 
     def warning(self, text: str) -> None:
         self._sink.line("W", self.prefix, text)

@@ -8,12 +8,14 @@ Log lines have Dovecot's form, so that the tools reading them go on working:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NoReturn
 
 from roost.clients.auth import AuthOk
 from roost.errors import LimitExceeded, LoginForbidden, RoostError, Unavailable
 from roost.imap import replies
 from roost.storage.api import Identity, User
+from services.imap.logline import LoginLine, Values
 from services.imap.session import Session
 from services.imap.shared import Hooks
 
@@ -139,7 +141,7 @@ def ended(session: Session, why: str) -> None:
     if shared.on_user is not None:
         shared.on_user(session.username, -1)
     shared.spawn(_close(session), "close session")
-    session.log.info(f"Disconnected: {why} {_statistics(session)}".rstrip())
+    session.log.info_of(_farewell, (shared.logout_line, why, _statistics(session)))
 
 
 async def _close(session: Session) -> None:
@@ -159,16 +161,23 @@ async def _close(session: Session) -> None:
 
 
 def _log_login(session: Session) -> None:
-    session.shared.login_log.info(session.shared.login_line.text("Login", _login_values(session)))
+    shared = session.shared
+    shared.login_log.info_of(_login_line, (shared.login_line, "Login", _login_values(session)))
 
 
 def _log_aborted(session: Session, why: str) -> None:
     attempts = f"auth failed, {session.auth_attempts} attempts" if session.auth_attempts else "no auth attempts"
     message = f"Disconnected: {why} ({attempts})"
-    session.shared.login_log.info(session.shared.login_line.text(message, _login_values(session)))
+    shared = session.shared
+    shared.login_log.info_of(_login_line, (shared.login_line, message, _login_values(session)))
 
 
-def _login_values(session: Session) -> tuple[object, ...]:
+def _login_line(found: tuple[LoginLine, str, Values]) -> str:
+    line, message, values = found
+    return line.text(message, values)
+
+
+def _login_values(session: Session) -> Values:
     """The values of ``shared.LOGIN_NAMES``."""
     conn = session.conn
     tls = session.client.tls_name() if conn.secured else ""
@@ -188,26 +197,31 @@ def _login_values(session: Session) -> tuple[object, ...]:
     )
 
 
-def _statistics(session: Session) -> str:
-    """``imap_logout_format`` with the values of ``shared.LOGOUT_NAMES``."""
+def _statistics(session: Session) -> Values:
+    """The values of ``shared.LOGOUT_NAMES``."""
     counters = session.counters
+    return (
+        session.username,
+        session.conn.session_id,
+        counters.received,
+        counters.sent,
+        counters.deleted,
+        counters.expunged,
+        0,
+        0,
+        0,
+        counters.hdr_count,
+        counters.hdr_octets,
+        counters.body_count,
+        counters.body_octets,
+    )
+
+
+def _farewell(found: tuple[Callable[[Values], str], str, Values]) -> str:
+    """The last line: why, and ``imap_logout_format``."""
+    form, why, values = found
     try:
-        return session.shared.logout_line(
-            (
-                session.username,
-                session.conn.session_id,
-                counters.received,
-                counters.sent,
-                counters.deleted,
-                counters.expunged,
-                0,
-                0,
-                0,
-                counters.hdr_count,
-                counters.hdr_octets,
-                counters.body_count,
-                counters.body_octets,
-            )
-        )
+        statistics = form(values)
     except RoostError as exc:
-        return f"(imap_logout_format: {exc})"
+        statistics = f"(imap_logout_format: {exc})"
+    return f"Disconnected: {why} {statistics}".rstrip()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from roost.events.log import HOLD_OCTETS, HOLD_SECS, PIPE_BUF_OCTETS, Log, Sink
+from roost.events.log import HOLD_OCTETS, HOLD_SECS, PIPE_BUF_OCTETS, UNFORMED_OCTETS, Log, Sink
 
 
 class Pipe:
@@ -76,6 +76,43 @@ def test_no_more_than_one_write_is_held(pipe: Pipe) -> None:
         pipe.log.info("y" * 1000)
     assert len(pipe.read()) >= PIPE_BUF_OCTETS // 1010
     pipe.fire()
+
+
+def test_a_held_line_is_formed_when_it_leaves(pipe: Pipe) -> None:
+    formed: list[int] = []
+
+    def form(number: int) -> str:
+        formed.append(number)
+        return f"number {number}\r"
+
+    pipe.log.info("before")
+    pipe.log.info_of(form, 1)
+    assert formed == [] and pipe.read() == []
+    pipe.log.warning("odd")
+    assert formed == [1]
+    assert pipe.read() == ["before", "number 1\\x0d", "odd"]
+    pipe.log.info_of(form, 2)
+    pipe.sink.release()
+    pipe.log.info_of(form, 3)
+    assert pipe.read() == ["number 2\\x0d", "number 3\\x0d"]
+    pipe.fire()
+
+
+def test_unformed_lines_are_not_held_without_end(pipe: Pipe) -> None:
+    for number in range(HOLD_OCTETS // UNFORMED_OCTETS + 1):
+        pipe.log.info_of(str, number)
+    assert pipe.read() == [str(number) for number in range(HOLD_OCTETS // UNFORMED_OCTETS + 1)]
+    pipe.fire()
+
+
+def test_a_line_that_cannot_be_formed_costs_no_other(pipe: Pipe) -> None:
+    pipe.log.info("before")
+    pipe.log.info_of(lambda number: str(1 // number), 0)
+    pipe.log.info("after")
+    pipe.fire()
+    first, second, third = pipe.read()
+    assert (first, third) == ("before", "after")
+    assert second.startswith("A log line could not be formed: ZeroDivisionError")
 
 
 def test_release_writes_the_rest_and_ends_it(pipe: Pipe) -> None:
