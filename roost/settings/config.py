@@ -32,8 +32,8 @@ OAUTH2 = "oauth2"
 
 
 class Config:
-    """What ``load`` returns. ``path``: the main file. ``warnings``: texts for the log, in order. ``scripts``: digests of
-    the scripts it names, as they were then; two configurations that differ in nothing else differ in these."""
+    """What ``load`` returns. ``path``: the main file. ``warnings``: texts for the log, in order. ``scripts``: digests
+    of the scripts it names, as they were then; two configurations that differ in nothing else differ in these."""
 
     def __init__(
         self, path: str, tree: Tree, warnings: tuple[str, ...] = (), scripts: Mapping[str, str] | None = None
