@@ -29,21 +29,22 @@ _MANY_OCTETS = 64 * 1024
 _BETWEEN_FIELDS = re.compile(rb"\n(?![ \t])")
 _NAME = re.compile(rb"([!-9;-~]++)[ \t]*+")
 # What ENVELOPE and BODYSTRUCTURE are made of.
-_DESCRIBING = _ALL_COUNT | {
+DESCRIBING: Final = _ALL_COUNT | {
     b"content-type", b"content-transfer-encoding", b"content-id", b"content-description", b"content-md5",
     b"content-disposition", b"content-language", b"content-location",
 }  # fmt: skip
 _MAX_SPELLINGS = 2000
 _SPELLING_OCTETS = 64
 # Bounded memory of what stood before a colon: in lower case, or empty when it is no name.
-_spellings = {spelling: name for name in _DESCRIBING for spelling in (name, name.title())}
+_spellings = {spelling: name for name in DESCRIBING for spelling in (name, name.title())}
 
 
 def describing_fields(block: bytes) -> tuple[dict[bytes, bytes], list[bytes], list[bytes]]:
     """``(fields, lines, names)`` of a header block without empty lines and without its last LF.
 
     ``fields`` is as ``field_values`` makes it, of the names alone that describe a message or part. ``lines`` are the
-    fields as they came, each without its last LF, and ``names`` theirs in lower case, empty for a line that is none.
+    fields as they came, each without its last LF, and ``names`` theirs in lower case, empty for a line that is none
+    and for a name of more than 64 octets.
     """
     fields: dict[bytes, bytes] = {}
     keep_first = fields.setdefault
@@ -57,7 +58,7 @@ def describing_fields(block: bytes) -> tuple[dict[bytes, bytes], list[bytes], li
         if name is None:
             name = _name_of(written)
         names.append(name)
-        if name in _DESCRIBING:
+        if name in DESCRIBING:
             value = value.lstrip(b" \t")
             if keep_first(name, value) is not value and name in _ALL_COUNT:
                 repeated.setdefault(name, [fields[name]]).append(value)
@@ -69,6 +70,8 @@ def describing_fields(block: bytes) -> tuple[dict[bytes, bytes], list[bytes], li
 def _name_of(written: bytes) -> bytes:
     match = _NAME.fullmatch(written)
     name = match[1].lower() if match else b""
+    if len(name) > _SPELLING_OCTETS:  # names are kept, so each must be short
+        name = b""
     if len(written) <= _SPELLING_OCTETS and len(_spellings) < _MAX_SPELLINGS:
         _spellings[written] = name
     return name

@@ -13,7 +13,7 @@ import re
 import struct
 from collections.abc import Collection
 from functools import lru_cache
-from itertools import accumulate
+from itertools import compress
 
 # The stored names. A code is a position in this list: append only.
 FIELDS = (
@@ -27,6 +27,7 @@ FIELDS = (
 
 _CODES = {name: code for code, name in enumerate(FIELDS)}
 _NOT_STORED = -1
+_USUAL_LINES = 64  # how a header up to this is arranged is remembered
 _CODE_AS_WRITTEN: dict[bytes, int] = {}  # bounded memory of the spellings met: "Message-ID" -> code
 _FIELD = re.compile(rb"(([!-9;-~]++)[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+\n?)|[^\n]*+\n?")
 
@@ -63,18 +64,33 @@ def encode_fields(data: bytes, fields_stop: int) -> bytes | None:
 
 def encode_lines(lines: list[bytes], names: list[bytes]) -> bytes | None:
     """The same from lines that each lack their last LF, and their lower-case names (``Part.header``)."""
-    codes = _CODES
-    chosen = bytes([codes[name] for name in names if name in codes])
-    chunks = [line for line, name in zip(lines, names, strict=True) if name in codes]
-    count = len(chunks)
-    if count > MAX_FIELDS:
+    arranged = (_arranged if len(names) <= _USUAL_LINES else _arranged.__wrapped__)(tuple(names))
+    if arranged is None:
         return None
-    start = 1 + count + 4 * (count + 1)
-    offsets = [*accumulate([len(line) + 1 for line in chunks], initial=start)]
-    if offsets[-1] - start > MAX_BLOCK_OCTETS:
+    wanted, count_and_codes, layout, at = arranged
+    chunks = [*compress(lines, wanted)]
+    offsets = [at]
+    for line in chunks:
+        at += len(line) + 1
+        offsets.append(at)
+    if at - offsets[0] > MAX_BLOCK_OCTETS:
         return None
     chunks.append(b"")
-    return b"%c%b%b%b" % (count, chosen, _layouts[count].pack(*offsets), b"\n".join(chunks))
+    return count_and_codes + layout.pack(*offsets) + b"\n".join(chunks)
+
+
+@lru_cache(maxsize=256)
+def _arranged(names: tuple[bytes, ...]) -> tuple[bytes, bytes, struct.Struct, int] | None:
+    """``(1 for each line that is stored, count and codes, layout of the offsets, where the first field begins)``.
+
+    The messages of one program have the same names. None: too many fields.
+    """
+    codes = bytes([_CODES[name] for name in names if name in _CODES])
+    count = len(codes)
+    if count > MAX_FIELDS:
+        return None
+    wanted = bytes([name in _CODES for name in names])
+    return wanted, b"%c%b" % (count, codes), _layouts[count], 1 + count + 4 * (count + 1)
 
 
 def _code_of(name: bytes) -> int:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roost.mime import addresses, parameters
-from roost.mime.header import _DESCRIBING, describing_fields, field_values, header_ends
+from roost.mime.header import DESCRIBING, describing_fields, field_values, header_ends
 from roost.mime.parts import Limits, parse
 
 PIECES = st.sampled_from(
@@ -25,8 +25,8 @@ def test_describing_fields_are_those_of_field_values(text: bytes) -> None:
     stop, body = header_ends(data, 0, len(data))
     root = parse(data)
     assert root.body == body
-    wanted = {name: value for name, value in field_values(data, 0, stop).items() if name in _DESCRIBING}
-    assert {name: value for name, value in root.fields.items() if name in _DESCRIBING} == wanted
+    wanted = {name: value for name, value in field_values(data, 0, stop).items() if name in DESCRIBING}
+    assert {name: value for name, value in root.fields.items() if name in DESCRIBING} == wanted
     if root.header is not None:
         lines, names = root.header
         assert b"\n".join(lines) + b"\n" == data[:stop]
