@@ -76,7 +76,9 @@ def _wildcards_at_end(pattern: str, separator: str) -> Matcher | None:
         if name == prefix:
             return Match.YES
         below = name + separator
-        if prefix.startswith(below) or (end == "*" and below.startswith(prefix)):
+        if prefix.startswith(below) and (end or prefix != below):  # "a/" leaves nothing for a child of "a"
+            return Match.PARENT
+        if end == "*" and below.startswith(prefix):
             return Match.PARENT
         if end == "%" and below.startswith(prefix) and separator not in below[len(prefix) :]:
             return Match.PARENT

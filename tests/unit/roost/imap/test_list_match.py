@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from roost.imap.list_match import Match, compile_patterns
@@ -44,6 +44,7 @@ NAMES = st.text("ab/", min_size=1, max_size=7)
 
 
 @given(PATTERNS, NAMES)
+@example("a/", "a")
 def test_against_the_model(pattern: str, name: str) -> None:
     found = compile_patterns("", [pattern])(name)
     if model(pattern, name):
