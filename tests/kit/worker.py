@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import select
 import signal
@@ -154,11 +155,7 @@ class Child:
                     plan[number] = sock.fileno()
                     info = frame.listener_info(sock, values.get("name", f"door{index}"))
                     infos.append(replace(info, fd=number, **values))
-                moved = {target: os.dup2(fd, 200 + target) for target, fd in plan.items()}
-                os.closerange(3, 200)
-                for target, fd in moved.items():
-                    os.dup2(fd, target)
-                os.closerange(200, 400)
+                _arrange(plan)
                 for signum in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGALRM):
                     signal.signal(signum, signal.SIG_DFL)
                 SINK.fd = FD_LOG
@@ -216,6 +213,20 @@ class Child:
         for fd in (self.status_fd, self.log_fd, self.dead_write):
             if fd >= 0:
                 os.close(fd)
+
+
+def _arrange(plan: Mapping[int, int]) -> None:
+    """Each file at its number and no other open above 2, however many this process has: else the child would hold
+    the master's end of its own pipe, and never see the master die."""
+    moved = {target: fcntl.fcntl(fd, fcntl.F_DUPFD, 100) for target, fd in plan.items()}
+    before = 3
+    for fd in sorted(moved.values()):
+        os.closerange(before, fd)
+        before = fd + 1
+    os.closerange(before, 1 << 20)
+    for target, fd in moved.items():
+        os.dup2(fd, target)
+    os.closerange(100, before)
 
 
 class Client:
