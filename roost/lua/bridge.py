@@ -26,6 +26,9 @@ _HERE = Path(__file__)
 _SOURCES = {name: _HERE.with_name(name + ".lua").read_text() for name in ("core", "sandbox", "tools")}
 _OWN_FRAME = re.compile(r"\n\t(?:\[roost[^\n]*|\[C\]: in function 'xpcall')(?=\n|\Z)")
 
+_FROM = frozenset({type(None), bool, int, float})  # cross as they are
+_TO = frozenset({type(None), bool, bytes})
+
 Waiter = asyncio.Future[None]
 Lock = asyncio.Lock
 OnTrouble = Callable[[str, BaseException], None]
@@ -64,7 +67,7 @@ class Bridge:
             "arm": self._arm,
             "disarm": self._disarm,
             "blocking": self._run_blocking,
-            "release": self._release,
+            "release": self.release,
             "deprecated": self.function(on_deprecated),
         }
         self._core: Any = self._chunk("core")(
@@ -82,6 +85,7 @@ class Bridge:
         self._env, self._load = self._chunk("sandbox")(self._core, self._core.config)
         self._tools = self._chunk("tools")(self._core, self._env, self._core.py)
         self._enter: Any = self._core.enter
+        self._enter_made: Any = self._core.enter_made
 
     def _chunk(self, name: str) -> Any:
         return self._runtime.compile(_SOURCES[name], name=f"=[roost {name}]", mode="t")
@@ -109,7 +113,8 @@ class Bridge:
         except KeyError:
             raise ScriptError("object is no longer valid") from None
 
-    def _release(self, number: int) -> None:
+    def release(self, number: int) -> None:
+        """``keep`` undone. Again is fine."""
         self._kept.pop(number, None)
 
     # Making functions
@@ -194,20 +199,29 @@ class Bridge:
 
     # Running
 
-    async def run(self, function: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    async def run(self, function: Any, args: tuple[Any, ...], make: Any = None) -> tuple[Any, ...]:
         """Call a Lua function, or the script's global one of a name, and await what it waits for. → its results as Lua
         gave them. Raises LuaFailure; NoFunction when there is none of this name.
 
-        ``args`` are already Lua's (``to_lua``).
+        ``args`` are already Lua's (``to_lua``). ``make``: a Lua function that makes them of the call's state and these.
         """
         if self._runtime is None:
             raise LuaFailure("script is closed")
-        coroutine = self._enter.coroutine(function, *args)
+        if make is None:
+            coroutine = self._enter.coroutine(function, *args)
+        else:
+            coroutine = self._enter_made.coroutine(make, function, *args)
         self.running += 1
         try:
             out = next(coroutine)
             while coroutine:
-                reply = await self._perform(out)
+                try:
+                    value = await self._hosts[out[1]](
+                        *[arg if type(arg) in _FROM else from_lua(arg) for arg in out[2:]]
+                    )
+                    reply = self._reply(value)
+                except Exception as error:
+                    reply = self._refusal(out[1], error)
                 if self._runtime is None:
                     raise LuaFailure("script was closed while it waited")
                 out = coroutine.send(reply)
@@ -225,23 +239,22 @@ class Bridge:
         text = _OWN_FRAME.sub("", text_from_lua(out[1]))
         raise LuaFailure(text, text.partition("\nstack traceback:")[0])
 
-    async def _perform(self, out: tuple[Any, ...]) -> tuple[Any, ...]:
-        """One host operation: (HOST, name, args…) → what the script is resumed with."""
-        name = out[1]
-        try:
-            value = await self._hosts[name](*[from_lua(arg) for arg in out[2:]])
-            if self._runtime is None:
-                return (False, "script is closed")
-            if type(value) is tuple:
-                return (True, *[to_lua(self._runtime, item) for item in value])
-            return (True, to_lua(self._runtime, value))
-        except ScriptError as error:
+    def _reply(self, value: Any) -> tuple[Any, ...]:
+        """What a host operation gave → what the script is resumed with."""
+        runtime = self._runtime
+        if runtime is None:
+            return (False, "script is closed")
+        if type(value) is tuple:
+            return (True, *[item if type(item) in _TO else to_lua(runtime, item) for item in value])
+        return (True, to_lua(runtime, value))
+
+    def _refusal(self, what: Any, error: Exception) -> tuple[Any, ...]:
+        if isinstance(error, ScriptError):
             return (False, to_lua(self._runtime, str(error)))
-        except RoostError as error:
+        if isinstance(error, RoostError):
             return (False, to_lua(self._runtime, error.client_text))
-        except Exception as error:
-            self._trouble(str(name), error)
-            return (False, "internal error")
+        self._trouble(str(what), error)
+        return (False, "internal error")
 
     def _run_blocking(self, name: str, *args: Any) -> Any:
         plain = self._blocking.get(name)
@@ -258,7 +271,8 @@ class Bridge:
 
     def close(self) -> None:
         """Drop the runtime: Lua frees everything once no call runs any more."""
-        self._runtime = self._core = self._env = self._load = self._tools = self._enter = None
+        self._runtime = self._core = self._env = self._load = self._tools = None
+        self._enter = self._enter_made = None
         self._hosts.clear()
         self._blocking.clear()
         self._kept.clear()

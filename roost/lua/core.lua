@@ -172,8 +172,8 @@ local function leave(state, ok, ...)
   if calls >= GC_CALLS or items >= GC_ITEMS or collectgarbage("count") > heap_kib then
     collectgarbage()
     local kept_kib = collectgarbage("count")
-    heap_kib = kept_kib + GC_KIB + kept_kib // 2
-    calls, items = -(kept_kib // 8), -(kept_kib // 32)
+    heap_kib = 2 * kept_kib + GC_KIB
+    calls, items = -(kept_kib // 2), -(kept_kib // 32)
     if dead[1] then core.release_dead() end
   end
   if ok then return true, ... end
@@ -196,6 +196,17 @@ function core.enter(fn, ...)
   if state.hook then sethook(state.hook, "", SLICE) end
   if memory then return leave(state, xpcall(armed, handler, fn, ...)) end
   return leave(state, xpcall(fn, handler, ...))
+end
+
+-- The same for the script's global function `name`, whose arguments `make` makes of the state and these ones.
+function core.enter_made(make, name, ...)
+  local fn = rawget(core.env, name)
+  if type(fn) ~= "function" then return nil end
+  local state = new_state()
+  current = state
+  if state.hook then sethook(state.hook, "", SLICE) end
+  if memory then return leave(state, xpcall(armed, handler, fn, make(state, ...))) end
+  return leave(state, xpcall(fn, handler, make(state, ...)))
 end
 
 function core.state() return current end

@@ -132,6 +132,10 @@ class Script:
         """The object of a number. Raises ScriptError when it is gone."""
         return self._bridge.kept(number)
 
+    def release(self, number: int) -> None:
+        """Let go of what ``keep`` was given; for numbers whose Lua object has no finalizer."""
+        self._bridge.release(number)
+
     def push(self, value: Any) -> Any:
         """A Python value as a Lua one, for ``call``. Events become event objects, mappings tables, ``Pushed`` what
         they make of themselves."""
@@ -199,21 +203,40 @@ class Script:
     async def call_raw(self, name: str, *values: Any, results: int = -1) -> tuple[Any, ...]:
         """Like ``call``, with the results as Lua gave them: strings latin-1, tables and functions Lua's own, which may
         be given to another call of the same script."""
-        if self._closed:
-            raise LuaFailure(f"Lua script '{self.name}' is closed")
-        if self._bridge.running >= self.settings.lua_max_calls:
-            raise LuaFailure("too many unfinished calls (lua_max_calls)")
+        self._check_room()
         try:
             found = await self._bridge.run(name, tuple([self.push(value) for value in values]))
         except NoFunction:
             raise
         except LuaFailure as error:
-            if error.reason.endswith("not enough memory"):
-                self.exhausted = True
-            raise LuaFailure(f"lua_pcall({name}, {len(values)}, {results}) failed: {error}", error.reason) from None
+            raise self._failed(name, len(values), results, error) from None
         if results < 0 or len(found) == results:
             return found
         return found[:results] if len(found) > results else found + (None,) * (results - len(found))
+
+    async def call_made(self, make: str, name: str, parts: tuple[Any, ...], *more: str) -> tuple[Any, ...]:
+        """``call_raw`` of a hook with two results, whose first argument the tool ``make`` makes of ``parts``, which
+        are Lua's already, in the same step; ``more`` are its others. → at most its results, as Lua gave them."""
+        self._check_room()
+        if more:
+            parts += tuple([self._bridge.to_lua(text) for text in more])
+        try:
+            return await self._bridge.run(name, parts, self.tool_function(make))
+        except NoFunction:
+            raise
+        except LuaFailure as error:
+            raise self._failed(name, 1 + len(more), 2, error) from None
+
+    def _check_room(self) -> None:
+        if self._closed:
+            raise LuaFailure(f"Lua script '{self.name}' is closed")
+        if self._bridge.running >= self.settings.lua_max_calls:
+            raise LuaFailure("too many unfinished calls (lua_max_calls)")
+
+    def _failed(self, name: str, count: int, results: int, error: LuaFailure) -> LuaFailure:
+        if error.reason.endswith("not enough memory"):
+            self.exhausted = True
+        return LuaFailure(f"lua_pcall({name}, {count}, {results}) failed: {error}", error.reason)
 
     @property
     def closed(self) -> bool:

@@ -85,13 +85,36 @@ class HttpClient:
                 return Response(INVALID_URL, f"Invalid HTTP URL: {error}")
         call = Call(request, url, self.settings, self.loop.time())
         whole = self.settings.request_absolute_timeout_msecs
-        if not whole:
-            return await self._run(call)
-        self._whole.enter(whole, call)
-        try:
-            return await self._run(call)
+        if whole:
+            self._whole.enter(whole, call)
+        try:  # no coroutine below this one: each of thousands that wait is woken through all of its own
+            while True:
+                try:
+                    pool = self._pool(call.url)
+                except TlsSettingError as error:
+                    return Response(CONNECT_FAILED, str(error))
+                exchange = self._begin(call, pool)
+                try:
+                    outcome = await exchange.done
+                except asyncio.CancelledError:
+                    pool.withdraw(exchange)
+                    raise
+                finally:
+                    call.exchange = None
+                    if exchange.sent_at:
+                        call.sent(exchange.sent_at)
+                if isinstance(outcome, Failure):
+                    if not self._again(call, outcome):
+                        return self._failed(call, outcome)
+                    continue
+                decided = self._judge(call, outcome)
+                if isinstance(decided, Response):
+                    return decided
+                if decided > 0 and not await self._pause(call, decided):
+                    return self._failed(call, call.too_late(self.loop.time()))
         finally:
-            self._whole.leave(whole, call)
+            if whole:
+                self._whole.leave(whole, call)
 
     async def close(self) -> None:
         """End all connections; requests under way end with status 9000."""
@@ -111,24 +134,8 @@ class HttpClient:
 
     # --- one request ---
 
-    async def _run(self, call: Call) -> Response:
-        while True:
-            try:
-                pool = self._pool(call.url)
-            except TlsSettingError as error:
-                return Response(CONNECT_FAILED, str(error))
-            outcome = await self._attempt(call, pool)
-            if isinstance(outcome, Failure):
-                if not self._again(call, outcome):
-                    return self._failed(call, outcome)
-                continue
-            decided = self._judge(call, outcome)
-            if isinstance(decided, Response):
-                return decided
-            if decided > 0 and not await self._pause(call, decided):
-                return self._failed(call, call.too_late(self.loop.time()))
-
-    async def _attempt(self, call: Call, pool: Pool) -> Reply | Failure:
+    def _begin(self, call: Call, pool: Pool) -> Exchange:
+        """One attempt, on its way or in the pool's queue."""
         request, route = call.request, pool.connector.route
         body = call.body
         hold = call.sync and bool(body)
@@ -148,15 +155,7 @@ class HttpClient:
         )
         call.exchange, call.pool = exchange, pool
         pool.submit(exchange)
-        try:
-            return await exchange.done
-        except asyncio.CancelledError:
-            pool.withdraw(exchange)
-            raise
-        finally:
-            call.exchange = None
-            if exchange.sent_at:
-                call.sent(exchange.sent_at)
+        return exchange
 
     def _again(self, call: Call, failure: Failure) -> bool:
         if failure.untouched and call.resends < FREE_RESENDS and call.method in SAFE_TO_RESEND:

@@ -19,7 +19,7 @@ from roost.clients.http.dns import LookupFailed, Resolver
 from roost.clients.http.message import CONNECT_FAILED, DNS_FAILED
 from roost.clients.http.settings import HttpSettings
 from roost.errors import Malformed
-from roost.net.http.response import Limits, ResponseReader
+from roost.net.http.response import Known, Limits, ResponseReader
 
 if TYPE_CHECKING:
     from roost.clients.http.pool import Pool
@@ -64,6 +64,7 @@ class Connector:
             settings.response_hdr_max_fields,
             settings.response_body_max_octets,
         )
+        self._known: Known = {}
         self._first = ""  # the address that worked last
 
     async def open(self, pool: Pool) -> HttpConnection:
@@ -138,7 +139,7 @@ class Connector:
                     what = f"Tunnel connect({name})"
                     await self._tunnel(loop, sock, what)
                 what = f"SSL handshaking with {name}" if route.tls else what
-                connection = HttpConnection(pool, name, self._limits)
+                connection = HttpConnection(pool, name, self._limits, self._known)
                 connection.address = address
                 await loop.create_connection(
                     lambda: connection, sock=sock, ssl=route.tls, server_hostname=route.tls_name if route.tls else None

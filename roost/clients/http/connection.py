@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from roost.clients.http.exchange import Exchange, Failure
 from roost.clients.http.message import BAD_RESPONSE, BROKEN_PAYLOAD, CONNECTION_LOST, TIMED_OUT
 from roost.errors import Malformed
-from roost.net.http.response import BodyError, Limits, Reply, ResponseReader
+from roost.net.http.response import BodyError, Known, Limits, Reply, ResponseReader
 
 if TYPE_CHECKING:
     from roost.clients.http.lanes import Lanes
@@ -22,11 +22,11 @@ JOIN_OCTETS = 65_536  # a body up to this is sent in one write with the head
 class HttpConnection(asyncio.Protocol):
     """Owned by a Pool, which is told when it is free or lost. ``name`` is the peer as log lines show it."""
 
-    def __init__(self, pool: Pool, name: str, limits: Limits) -> None:
+    def __init__(self, pool: Pool, name: str, limits: Limits, known: Known | None = None) -> None:
         self.pool = pool
         self.name = name
         self.exchange: Exchange | None = None
-        self._reader = ResponseReader(limits)
+        self._reader = ResponseReader(limits, known)
         self._transport: asyncio.Transport | None = None
         self._used = False
         self._loop_time = pool.loop.time

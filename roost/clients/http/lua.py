@@ -140,5 +140,9 @@ def _request(method: str, url: str, headers: list[tuple[str, bytes]], body: byte
 
 
 def _answer(response: Response) -> Answer:
-    block = b"".join([b"%b\n%b\n" % pair for pair in response.headers])
-    return response.status, response.reason, block, response.body
+    return response.status, response.reason, _block(tuple(response.headers)), response.body
+
+
+@lru_cache(maxsize=32)
+def _block(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    return b"".join([b"%b\n%b\n" % pair for pair in headers])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Final
 
 from roost.clients.http.url import Url
@@ -51,7 +52,7 @@ class Request:
         sync: bool = False,
     ) -> None:
         """Raises BadRequest."""
-        if not _TOKEN.match(method.encode("latin-1", "replace")) or len(method) > 64 or method == "CONNECT":
+        if not _is_method(method):
             raise BadRequest(f"Invalid method: {method!r}")
         self.method = method
         self.url = url
@@ -63,8 +64,8 @@ class Request:
 
     def set_header(self, name: str, value: str | bytes) -> None:
         """Set or replace. Raises BadRequest."""
-        octets, text = check_header(name, value)
-        low = octets.lower()
+        octets, low = _name(name)
+        text = _value(name, value)
         if low not in _FRAMING:
             self.headers[low] = (octets, text)
 
@@ -105,15 +106,31 @@ class Response:
 
 def check_header(name: str, value: str | bytes) -> tuple[bytes, bytes]:
     """Octets of a header that may be sent. Text is sent as UTF-8. Raises BadRequest."""
+    return _name(name)[0], _value(name, value)
+
+
+@lru_cache(maxsize=64)
+def _is_method(method: str) -> bool:
+    return bool(_TOKEN.match(method.encode("latin-1", "replace"))) and len(method) <= 64 and method != "CONNECT"
+
+
+@lru_cache(maxsize=256)
+def _name(name: str) -> tuple[bytes, bytes]:
+    """The name's octets, and those in lower case. Raises BadRequest."""
     octets = name.encode("utf-8", "surrogateescape")
     if not _TOKEN.match(octets):
         raise BadRequest("Invalid header name")
-    if octets.lower() == b"proxy-authorization":
+    low = octets.lower()
+    if low == b"proxy-authorization":
         raise BadRequest("Header Proxy-Authorization cannot be set by a request")
+    return octets, low
+
+
+def _value(name: str, value: str | bytes) -> bytes:
     text = value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
     if _BAD_VALUE.search(text):
         raise BadRequest(f"Invalid value for header {name}")
-    return octets, text.strip(b" \t")
+    return text.strip(b" \t")
 
 
 def basic(user: bytes, password: bytes) -> bytes:

@@ -101,6 +101,35 @@ function roost.auth_done(request)  -- the call is over: the object is dead, whoe
   end
 end
 
+-- The same object for one call (core.enter_made), which ends its life when it returns. Python lets go of `id` itself:
+-- so it needs no finalizer. → the object, and the hook's other arguments
+local live = {}
+
+function roost.auth_made(state, id, variables, passdb, userdb, skip_check, unknown, internal, userdbs_internal, ...)
+  local item = { id = id, variables = variables }
+  state.auth_id, live[id] = id, item
+  return setmetatable({
+    item = item,
+    passdb = fields_of(passdb),
+    userdb = fields_of(userdb),
+    skip_password_check = skip_check,
+    passdbs_seen_user_unknown = unknown,
+    passdbs_seen_internal_failure = internal,
+    userdbs_seen_internal_failure = userdbs_internal,
+  }, request_mt), ...
+end
+
+function roost.auth_gone(id)
+  local item = live[id]
+  if item then
+    live[id], item.variables = nil, nil
+  end
+end
+
+roost.on_return[#roost.on_return + 1] = function(state)
+  if state.auth_id then roost.auth_gone(state.auth_id) end
+end
+
 for _, level in ipairs({ "debug", "info", "warning", "error" }) do
   local name = "log_" .. level
   methods[name] = function(...)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from roost.errors import ConfigError
 from roost.events.event import Event
 from roost.lua.api.base import Api, ScriptError, lua_text
-from roost.lua.values import octets
+from roost.lua.values import from_lua, octets
 from roost.settings.variables import expand
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ FLAGS = (
 )
 """The names that ``AuthRequest.flags`` may have."""
 
-_NO_FLAGS = [False] * len(FLAGS)
+_NO_FLAGS = (False,) * len(FLAGS)
 
 Verify = Callable[[bytes, bytes], Awaitable[tuple[int, str | None]]]
 """(stored password, the one given) → 1 match, 0 mismatch or unknown scheme, -1 broken or refused; and the reason."""
@@ -85,9 +85,13 @@ def members(found: Mapping[str, str | None]) -> dict[str, str | None]:
 
 def push_request(script: Script, request: AuthRequest) -> Any:
     """The object in Lua. ``auth_done`` (a tool) ends its life."""
+    return script.tool_function("auth_request")(*_arguments(script, script.keep(request), request))
+
+
+def _arguments(script: Script, number: int, request: AuthRequest) -> tuple[Any, ...]:
     flags = [request.flags.get(flag, False) for flag in FLAGS] if request.flags else _NO_FLAGS
-    return script.tool_function("auth_request")(
-        script.keep(request),
+    return (
+        number,
         script.table(request.variables),
         script.push(dict(request.passdb)) if request.passdb else None,
         script.push(dict(request.userdb)) if request.userdb else None,
@@ -97,13 +101,20 @@ def push_request(script: Script, request: AuthRequest) -> Any:
 
 async def call_auth(script: Script, name: str, request: AuthRequest, *more: str) -> tuple[Any, Any]:
     """Call a hook. → its two results as plain values (``values.from_lua``). The object dies with the call."""
-    table = push_request(script, request)
+    number = script.keep(request)
+    done = False
     try:
-        code, value = await script.call(name, table, *more, results=2)
+        found = await script.call_made("auth_made", name, _arguments(script, number, request), *more)
+        done = True
     finally:
         if not script.closed:
-            script.tool_function("auth_done")(table)
-    return code, value
+            script.release(number)
+            if not done:
+                script.tool_function("auth_gone")(number)
+    return (
+        from_lua(found[0]) if found else None,
+        from_lua(found[1]) if len(found) > 1 else None,
+    )
 
 
 def make(script: Script) -> Api:

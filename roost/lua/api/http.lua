@@ -15,6 +15,9 @@ local function expect_table(index, value, name)
   return value
 end
 
+local MAX_CHECKS = 64
+local checked, checks = {}, 0  -- url → the method it was last checked with: most scripts ask few, again and again
+
 -- dovecot.http.client{…} --------------------------------------------------------------------------------------------
 
 function http.client(...)
@@ -44,7 +47,11 @@ function client.request(...)
   if url == nil then error("cannot create request: url not specified", 0) end
   url = string_of(1, url, "request")
   method = method == nil and "GET" or string_of(1, method, "request")
-  py.check(method, url)
+  if checked[url] ~= method then
+    py.check(method, url)
+    if checks >= MAX_CHECKS then checked, checks = {}, 0 end
+    checked[url], checks = method, checks + 1
+  end
   return setmetatable({ item = { client = self, method = method, url = url, names = {}, values = {} } }, request_mt)
 end
 

@@ -27,7 +27,10 @@ _USUAL_HEAD: Final = re.compile(
     rb"((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)+)\r\n"
 )
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}\Z")
+_OTHER_METHODS: Final = (b"HEAD", b"CONNECT")
 _NO_BODY: Final = (204, 304)
+_KNOWN_OCTETS: Final = 2048  # a longer head is not remembered
+_KNOWN_HEADS: Final = 32
 _CLOSE: Final = re.compile(rb"(?:^|,)[ \t]*close[ \t]*(?:,|$)", re.I)
 
 
@@ -45,8 +48,13 @@ class Limits:
     body_octets: int = 10 * 1024 * 1024
 
 
+Known = dict[bytes, tuple[int, bytes, Headers, int, bool]]
+"""Heads of usual responses as they came → status, reason, headers, length of the body, keep. A server's answers within
+one second often have the same head. Belongs to readers of the same Limits."""
+
+
 class Reply:
-    """One final response. ``keep``: the connection may carry another request."""
+    """One final response. ``keep``: the connection may carry another. ``headers`` may be shared: to be read only."""
 
     __slots__ = ("body", "headers", "keep", "reason", "status")
 
@@ -62,6 +70,7 @@ class ResponseReader:
         "_buffer",
         "_chunks",
         "_head",
+        "_known",
         "_limits",
         "_method",
         "_missing",
@@ -71,8 +80,10 @@ class ResponseReader:
         "informed",
     )
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, known: Known | None = None) -> None:
+        """``known`` is shared by the connections to one server."""
         self._limits = limits
+        self._known: Known = {} if known is None else known
         self._buffer = bytearray()
         self._scanned = 0
         self._head: tuple[int, bytes, Headers, bool] | None = None
@@ -139,7 +150,10 @@ class ResponseReader:
                 raise Malformed("Excessive header size")
             return None
         head = bytes(buffer[: blank.end()])
-        found = _USUAL_HEAD.fullmatch(head) if self._method not in (b"HEAD", b"CONNECT") else None
+        known = self._known.get(head)
+        if known is not None and self._method not in _OTHER_METHODS:
+            return self._start_body(known, len(head))
+        found = _USUAL_HEAD.fullmatch(head) if self._method not in _OTHER_METHODS else None
         usual = found and self._usual_headers(found)
         if not usual:
             self._slow = self._start_h11()
@@ -150,11 +164,21 @@ class ResponseReader:
         headers, length, keep = usual
         assert found is not None
         self._check_head(headers, len(head))
+        made = (int(found[1]), found[2] or b"", headers, length, keep)
+        if len(head) <= _KNOWN_OCTETS:
+            if len(self._known) >= _KNOWN_HEADS:
+                self._known.clear()
+            self._known[head] = made
+        return self._start_body(made, len(head))
+
+    def _start_body(self, head: tuple[int, bytes, Headers, int, bool], octets: int) -> Reply | None:
+        status, reason, headers, length, keep = head
         if length > self._limits.body_octets:
             raise BodyError("Payload is too large")
-        self._head = (int(found[1]), found[2] or b"", headers, keep)
+        buffer = self._buffer
+        self._head = (status, reason, headers, keep)
         self._missing = length
-        rest = bytes(buffer[len(head) :]) if len(buffer) > len(head) else b""
+        rest = bytes(buffer[octets:]) if len(buffer) > octets else b""
         buffer.clear()
         self._scanned = 0
         return self._more_body(rest)
