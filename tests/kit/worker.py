@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import gc
 import os
 import select
 import signal
@@ -155,6 +156,7 @@ class Child:
                     plan[number] = sock.fileno()
                     info = frame.listener_info(sock, values.get("name", f"door{index}"))
                     infos.append(replace(info, fd=number, **values))
+                gc.collect()  # garbage that owns files closes them now, not after their numbers are taken again
                 _arrange(plan)
                 for signum in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGALRM):
                     signal.signal(signum, signal.SIG_DFL)

@@ -295,13 +295,13 @@ def test_the_load_spreads_over_workers(start: Start) -> None:
     wait_for(lambda: child.records() and other.records())
     served = {child.pid: 0, other.pid: 0}
     clients = []
-    for _ in range(40):
+    for _ in range(200):
         client = Client.to(sock)
         client.line()
         client.send(b"pid\n")
         served[int(client.line())] += 1
         clients.append(client)
-    assert min(served.values()) >= 10, served
+    assert min(served.values()) >= 10, served  # not halves: on a busy machine one of them is often late
     for client in clients:
         client.close()
 
