@@ -183,8 +183,16 @@ def parse_request(line: bytes) -> Request:
         to_text(fields[2]),
         fields[3] if secrets else b"",
         to_text(fields[4]) if secrets == 2 else "",
-        _pairs(to_text(one) for one in fields[3 + secrets :]),
+        _pairs(_texts(fields[3 + secrets :])),
     )
+
+
+def _texts(fields: list[bytes]) -> Iterable[str]:
+    """All as text in one step, unless one of them contains what stands between them."""
+    joined = b"\n".join(fields)
+    if not fields or joined.count(b"\n") != len(fields) - 1:
+        return [to_text(one) for one in fields]
+    return to_text(joined).split("\n")
 
 
 def reply_line(reply: Reply) -> bytes:

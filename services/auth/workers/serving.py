@@ -38,14 +38,18 @@ OUTCOME_OF = {result: outcome for outcome, result in RESULT_OF.items()}
 class Job:
     """One request at work (``watchdog.Work``)."""
 
-    __slots__ = ("connection", "label", "request", "task")
+    __slots__ = ("connection", "request", "task")
 
     def __init__(self, connection: WorkerConnection, request: wire.Request) -> None:
         self.connection = connection
         self.request = request
-        user = request.arguments.get("user", "")
-        self.label = f"{request.command}({sanitize(user[:64])})"
         self.task: asyncio.Task[None] | None = None
+
+    @property
+    def label(self) -> str:
+        """For log lines."""
+        user = self.request.arguments.get("user", "")
+        return f"{self.request.command}({sanitize(user[:64])})"
 
     def give_up(self, reason: str) -> None:
         self.connection.last_words(wire.reply_line(_failed(self.request.id, reason)))
@@ -134,7 +138,7 @@ class WorkerConnection(Connection):
 
     async def _run(self, job: Job) -> None:
         request, room = job.request, self._room
-        room.watchdog.enter(job)
+        room.watchdog.enter(job, job.task)
         failing = True
         try:
             reply = await self._answer(request)

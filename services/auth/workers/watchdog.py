@@ -86,10 +86,10 @@ class Watchdog:
 
     # --- on the loop
 
-    def enter(self, work: Work) -> None:
+    def enter(self, work: Work, task: asyncio.Task[object] | None = None) -> None:
         """A request begins, in the present task."""
         current.set(work)
-        self._works[work] = asyncio.current_task()
+        self._works[work] = task or asyncio.current_task()
         if self._timer is None:
             self._turn()
             if self._thread is None:
