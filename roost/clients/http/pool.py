@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from roost.clients.http.client import HttpClient
 
 MAX_CONNECTING: Final = 128  # connections being opened at once: a listen queue is not much longer
+YOUNG_SECS: Final = 0.025
+# A connection counts as one being opened until its first answer, or this long: the kernel says it is open before the
+# server has accepted it, and what overflows the server's queue hangs in the kernels' retransmissions.
 LINGER_MSECS: Final = 200  # with max_idle_time 0: long enough for the next of many, too short for a server to close it
 
 
@@ -38,6 +41,8 @@ class Pool:
         self._open: set[HttpConnection] = set()
         self._idle: dict[HttpConnection, None] = {}
         self._connecting: set[asyncio.Task[None]] = set()
+        self._young: dict[HttpConnection, float] = {}  # open, not yet known to be accepted → loop time it came
+        self._young_timer: asyncio.TimerHandle | None = None
         self._not_before = 0.0
         self._backoff_msecs = 0
         self._idle_msecs = client.settings.max_idle_time_msecs or LINGER_MSECS
@@ -78,6 +83,7 @@ class Pool:
 
     def free(self, connection: HttpConnection) -> None:
         """``connection`` may carry another request."""
+        accepted = bool(self._young) and self._young.pop(connection, None) is not None
         exchange = self._next()
         if exchange is not None:
             connection.send(exchange)
@@ -86,6 +92,8 @@ class Pool:
         else:
             self._idle[connection] = None
             self._client.idle.enter(self._idle_msecs, connection)
+        if accepted and self.waiting:
+            self._grow()
 
     def leaving(self, connection: HttpConnection) -> None:
         """``connection`` takes nothing any more; another may be opened in its place once it is lost."""
@@ -96,11 +104,14 @@ class Pool:
     def lost(self, connection: HttpConnection) -> None:
         self.leaving(connection)
         self._open.discard(connection)
+        self._young.pop(connection, None)
         self._grow()
 
     def close(self) -> None:
         """End everything; whoever waits gets status 9000."""
         self._closed = True
+        if self._young_timer is not None:
+            self._young_timer.cancel()
         for task in self._connecting:
             task.cancel()
         while (exchange := self._next()) is not None:
@@ -125,11 +136,27 @@ class Pool:
         return None
 
     def _grow(self) -> None:
-        limit = min(self.waiting, MAX_CONNECTING)
+        limit = min(self.waiting, MAX_CONNECTING - len(self._young))
         room = self._settings.max_parallel_connections - len(self._open)
         while len(self._connecting) < limit and len(self._connecting) < room and not self._closed:
             task = self.loop.create_task(self._connect(), name=f"http connect {self.connector.name}")
             self._connecting.add(task)
+
+    def _is_young(self, connection: HttpConnection) -> None:
+        self._young[connection] = self.loop.time()
+        if self._young_timer is None:
+            self._young_timer = self.loop.call_later(YOUNG_SECS, self._grown_up)
+
+    def _grown_up(self) -> None:
+        """The server is slow to answer, then: those that came long ago make place for others."""
+        self._young_timer = None
+        now = self.loop.time()
+        for connection, since in list(self._young.items()):
+            if now - since < YOUNG_SECS:
+                self._young_timer = self.loop.call_at(since + YOUNG_SECS, self._grown_up)
+                break
+            del self._young[connection]
+        self._grow()
 
     async def _connect(self) -> None:
         task = asyncio.current_task()
@@ -155,6 +182,8 @@ class Pool:
             self._open.add(connection)
             self._backoff_msecs = 0
             self.free(connection)
+            if connection.exchange is not None:
+                self._is_young(connection)
         self._grow()
 
     def _failed(self, failed: ConnectFailed) -> None:
