@@ -89,12 +89,12 @@ def request_tail(
 
     ``secret`` is the password, the token, or the wanted scheme; each command has the fields the table says.
     """
-    fields: list[bytes | str] = [command, database]
+    fields = [command, database]
     if secret is not None:
-        fields.append(secret)
+        fields.append(to_text(secret))  # loses nothing; ``encode`` is quick where all fields are text
     if stored is not None:
         fields.append(stored)
-    return encode(*fields, *(f"{key}={value}" for key, value in arguments.items()))
+    return encode(*fields, *[f"{key}={value}" for key, value in arguments.items()])
 
 
 def request_line(request_id: int, tail: bytes) -> bytes:
@@ -124,7 +124,7 @@ def parse_name(rest: bytes) -> str:
 
 def parse_reply(request_id: int, rest: bytes) -> Reply:
     """A reply that ends its request. Raises Malformed."""
-    word, *fields = [to_text(one) for one in decode(rest)]
+    word, *fields = _texts(decode(rest))
     if word == NOTFOUND:
         return Reply(request_id, word, RESULT_UNKNOWN)
     if word not in _REPLIES:

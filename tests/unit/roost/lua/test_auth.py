@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -197,6 +198,36 @@ def test_the_object_dies_with_the_call() -> None:
         for function in ("use_kept", "use_kept_method"):
             with pytest.raises(LuaFailure) as caught:
                 await script.call(function)
+            assert caught.value.reason == "auth_request is no longer valid"
+        await script.close()
+
+    run(whole())
+
+
+@pytest.mark.parametrize("function", ["keep_and_wait", "keep_and_fail"])
+def test_the_object_dies_with_a_call_that_is_dropped_or_fails(function: str) -> None:
+    async def whole() -> None:
+        waits, never = asyncio.Event(), asyncio.Event()
+
+        async def endless(crypted: bytes, plain: bytes) -> tuple[int, str | None]:
+            waits.set()
+            await never.wait()
+            return 1, None
+
+        script = load("auth", Lines(), (auth.make,))
+        await script.start()
+        task = asyncio.ensure_future(
+            call_auth(script, function, AuthRequest(members(VARIABLES), Event(log=Log("auth: ", Lines())), endless))
+        )
+        if function == "keep_and_wait":
+            await waits.wait()
+            task.cancel()
+        with pytest.raises((asyncio.CancelledError, LuaFailure)):
+            await task
+        assert script.running == 0
+        for use in ("use_kept", "use_kept_method"):
+            with pytest.raises(LuaFailure) as caught:
+                await script.call(use)
             assert caught.value.reason == "auth_request is no longer valid"
         await script.close()
 

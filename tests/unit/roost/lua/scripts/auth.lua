@@ -37,6 +37,8 @@ function verify_nil_both(req) return req:password_verify("x", nil) end
 function event(req) req:event():add_str("k", "v"):log_info("from event") end
 function template(req) return req:response_from_template("home=/mail/%{user} nologin") end
 function keep(req) kept = req end
+function keep_and_wait(req) kept = req; req:password_verify("{PLAIN}x", "x") end
+function keep_and_fail(req) kept = req; error("no") end
 function use_kept() return kept.user end
 function use_kept_method() kept:log_info("x") end
 function with_password(req, password) return password, req.user end
