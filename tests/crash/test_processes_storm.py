@@ -15,6 +15,7 @@ import pytest
 from crash.processes_storm import LOGIN_SECS, Client, new_session, read_all
 from crash.processes_storm_record import Box, Found, Letter, Record, letter
 from kit.instance import Instance
+from kit.running import alive
 from kit.wait import wait_for
 
 from master.reap import THROTTLE_FIRST_SECS
@@ -69,6 +70,11 @@ def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
             os.kill(pid, signal.SIGKILL)
             roost.wait_log(f"child {pid} killed with signal 9", LOGIN_SECS)
 
+        def kill_master() -> None:
+            orphans = roost.pids()
+            roost.kill_master()
+            wait_for(lambda: not any(alive(pid) for pid in orphans), LOGIN_SECS, "the rooms to leave their sockets")
+
         for client in clients:
             client.start()
         try:
@@ -79,7 +85,7 @@ def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
                     new_session(roost, VISITOR, record, VISIT_SECS).client.close()
                     work()
                 if each == ROUNDS // 2:
-                    roost.kill_master()
+                    kill_master()
                     roost.start()
                     work()
         finally:

@@ -162,7 +162,7 @@ def test_a_request_that_kills_its_worker(tmp_path: Path) -> None:
         lines.send(auth(1, "wait-0.5") + auth(2, "die") + auth(3, "wait-0.6") + auth(4, "die-once"))
         found = answers(lines, 4)
         assert found[2] == "FAIL\t2\tuser=die\tcode=temp_fail"
-        assert "PASSV(die): the worker died, as another did before" in it.log_text()
+        it.wait_log("PASSV(die): the worker died, as another did before")
         assert lines.ask(auth(5, "u1")).startswith("OK\t5\t")
     with roost(tmp_path) as it:
         (tmp_path / "die-once").unlink(missing_ok=True)
@@ -240,7 +240,7 @@ def test_no_answer_in_time(tmp_path: Path) -> None:
         lines.send(auth(1, "wait-60") + auth(2, "u2"))
         assert lines.next().startswith("OK\t2\t")
         assert lines.next() == "FAIL\t1\tuser=wait-60\tcode=temp_fail"
-        assert "PASSV(wait-60): no answer of the worker for 1 s" in it.log_text()
+        it.wait_log("PASSV(wait-60): no answer of the worker for 1 s")
         assert "killed" not in it.log_text()
         assert lines.ask(auth(3, "u1")).startswith("OK\t3\t")
 
@@ -308,7 +308,7 @@ def test_a_list_that_breaks_off(tmp_path: Path) -> None:
 def test_nobody_there(tmp_path: Path) -> None:
     with roost(tmp_path, service="unix_listener auth-worker {\nmode = 0\n}") as it:
         assert client(it).ask(auth(1, "u1")) == "FAIL\t1\tuser=u1\tcode=temp_fail"
-        assert "Can't connect to" in it.log_text()
+        it.wait_log("Can't connect to")
 
 
 def test_workers_are_replaced_after_so_many_requests(tmp_path: Path) -> None:
